@@ -1,0 +1,121 @@
+"""Fixtures for every test: nothing a test starts may outlive it.
+
+Threads are watched everywhere; descriptors and handles where a test asks for it, by naming
+`no_leaked_fds` or by giving a counter to `no_leaked_handles`.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# Hypothesis measures time per example; on a busy two-core machine that measures the neighbours.
+settings.register_profile("rpcnb", deadline=None, print_blob=True)
+settings.load_profile("rpcnb")
+
+ROOT = Path(__file__).parent.parent
+
+GRACE = 2.0
+"""Seconds for what a test started to finish ending."""
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = 5.0) -> bool:
+    """Tell whether `condition` came true within `timeout` seconds.
+
+    For effects that announce themselves to nobody (a descriptor closed by another thread); where
+    there is an event or a future, wait for that.
+    """
+    pause = threading.Event()
+    end = monotonic() + timeout
+    while not condition():
+        if monotonic() > end:
+            return False
+        pause.wait(0.005)
+    return True
+
+
+@pytest.fixture
+def eventually() -> Callable[..., bool]:
+    """Give `wait_until` to a test: ``assert eventually(lambda: ..., timeout=5.0)``."""
+    return wait_until
+
+
+def open_descriptors() -> set[tuple[int, str]]:
+    """Return this process's open descriptors, each with what it leads to where that is known."""
+    linux = os.path.isdir("/proc/self/fd")
+    found = set()
+    for name in os.listdir("/proc/self/fd" if linux else "/dev/fd"):
+        try:
+            os.fstat(int(name))
+            found.add((int(name), os.readlink(f"/proc/self/fd/{name}") if linux else ""))
+        except OSError:  # the listing's own descriptor, closed again by now
+            continue
+    return found
+
+
+@pytest.fixture
+def run_python() -> Callable[[str], str]:
+    """Give a function that runs code in a fresh interpreter and returns what it prints."""
+
+    def run(code: str) -> str:
+        command = [sys.executable, "-W", "error", "-c", code]
+        # An empty environment, so that a coverage run does not load its own modules there.
+        done = subprocess.run(
+            command, cwd=ROOT, env={}, capture_output=True, text=True, timeout=30, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def no_leaked_threads() -> Iterator[None]:
+    """Fail the test that leaves a non-daemon thread running: it would keep the process alive."""
+    before = set(threading.enumerate())
+    yield
+    left = [t for t in threading.enumerate() if t not in before and not t.daemon]
+    end = monotonic() + GRACE
+    for thread in left:
+        thread.join(max(0.0, end - monotonic()))
+    alive = sorted(t.name for t in left if t.is_alive())
+    assert alive == [], f"threads left running: {alive}"
+
+
+@pytest.fixture
+def no_leaked_fds() -> Iterator[None]:
+    """Fail the test that leaves a descriptor open."""
+    gc.collect()
+    before = open_descriptors()
+    yield
+    gc.collect()
+    wait_until(lambda: open_descriptors() <= before, GRACE)
+    leaked = sorted(open_descriptors() - before)
+    assert leaked == [], f"descriptors left open: {leaked}"
+
+
+@pytest.fixture
+def no_leaked_handles() -> Iterator[Callable[[Callable[[], int]], None]]:
+    """Give a function that takes a counter of live handles, which must end where it began."""
+    watched: list[tuple[Callable[[], int], int]] = []
+
+    def watch(count: Callable[[], int]) -> None:
+        watched.append((count, count()))
+
+    yield watch
+    gc.collect()
+    wait_until(lambda: all(count() <= before for count, before in watched), GRACE)
+    leaked = [count() - before for count, before in watched if count() > before]
+    assert leaked == [], f"handles left alive: {leaked}"
