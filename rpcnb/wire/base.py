@@ -1,0 +1,115 @@
+"""The contract of a wire protocol: bytes to messages and back, without I/O.
+
+A protocol object never touches a socket, a clock or a thread. The endpoint asks it where received
+bytes go and which buffers to send; a test can do the same with every split of every byte stream.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import NamedTuple, TypeAlias
+
+from rpcnb.wire.messages import Buffer, CopyData, CopyToRemote, Kind, Message
+
+
+class State(Enum):
+    """Where a protocol object is."""
+
+    OPEN = "open"
+    CLOSING = "closing"
+    """This side said goodbye; what the peer still sends is read."""
+    CLOSED = "closed"
+
+
+class Prepared(NamedTuple):
+    """A message whose values are encoded, but which has no place in the stream yet."""
+
+    kind: Kind
+    id: int
+    header: bytes
+    payload: tuple[Buffer, ...]
+    payload_nbytes: int
+
+
+PayloadSink: TypeAlias = Callable[[CopyToRemote | CopyData], memoryview]
+"""Says where the payload of a piece of a bulk copy goes: a writable, contiguous view of exactly
+`nbytes` bytes. Called once per piece, on the receiving thread, before its bytes are received. It
+must not raise for anything the peer can cause: it returns scratch memory and remembers."""
+
+
+class WireProtocol(ABC):
+    """One direction-agnostic protocol state per connection and side.
+
+    Sending is split in two, because values are encoded by the thread that has them (and gets the
+    error), while the position in the stream is given under the connection's send lock:
+    `prepare` is pure and thread-safe; `frame` must be called in sending order.
+
+    Receiving is not thread-safe: one thread at a time, as the connection's reader.
+    """
+
+    state: State
+    sink: PayloadSink
+    """Set by the endpoint before the first byte; by default a fresh buffer for each piece."""
+
+    @abstractmethod
+    def prepare(self, message: Message) -> Prepared:
+        """Encode a message.
+
+        Raises
+        ------
+        EncodeError
+            A value cannot cross. Nothing was changed.
+        LimitExceeded
+            The message is larger than a frame may be.
+        """
+
+    @abstractmethod
+    def frame(self, prepared: Prepared) -> Sequence[Buffer]:
+        """Give a prepared message its place in the stream; return the buffers to send, in order.
+
+        A message without payload gives exactly one ``bytes`` object.
+
+        Raises
+        ------
+        LocalProtocolError
+            The state forbids sending this.
+        """
+
+    @abstractmethod
+    def receive_buffer(self) -> memoryview:
+        """Return where the next received bytes must be put: writable and not empty."""
+
+    @abstractmethod
+    def received(self, nbytes: int) -> Sequence[Message]:
+        """Take note of `nbytes` put into the last `receive_buffer`; return complete messages.
+
+        Raises
+        ------
+        RemoteProtocolError
+            The bytes have no meaning here; the state is now `CLOSED`, and what was complete
+            before them is lost with the connection.
+        """
+
+    @abstractmethod
+    def receive_eof(self) -> None:
+        """Take note that the peer will send nothing more.
+
+        Raises
+        ------
+        RemoteProtocolError
+            In the middle of a frame.
+        """
+
+    def receive_data(self, data: Buffer) -> list[Message]:
+        """Feed bytes that are already in memory: for tests, recordings and traces."""
+        messages: list[Message] = []
+        rest = memoryview(data)
+        while rest:
+            target = self.receive_buffer()
+            nbytes = min(len(target), len(rest))
+            target[:nbytes] = rest[:nbytes]
+            messages.extend(self.received(nbytes))
+            rest = rest[nbytes:]
+        return messages
