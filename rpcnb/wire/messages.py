@@ -11,10 +11,11 @@ call: creating one costs 0.25 µs against 0.9 µs for a frozen dataclass.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from rpcnb.core.errors import ErrorInfo
-from rpcnb.core.values import Value
+if TYPE_CHECKING:
+    from rpcnb.core.errors import ErrorInfo
+    from rpcnb.core.values import Value
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -174,13 +175,13 @@ class Output(NamedTuple):
 
 
 class Ping(NamedTuple):
-    """Are you there?"""
+    """Ask whether the peer is there."""
 
     id: int
 
 
 class Pong(NamedTuple):
-    """Yes."""
+    """Answer a `Ping` of this id."""
 
     id: int
 
