@@ -1,0 +1,52 @@
+"""How much one peer may ask of the other: the numbers of SECURITY.md in one place.
+
+Both sides apply them to what they receive. They may be lowered freely; raising one is a decision
+of whoever runs that side, made in code, and never something the peer can bring about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits on what is received.  Units are bytes and seconds unless a name says otherwise."""
+
+    frame_header: int = 64 * KIB
+    """The msgpack part of one frame."""
+    frame_payload: int = 16 * MIB
+    """The raw part of one frame, and so the largest value passed by value."""
+    depth: int = 16
+    """Containers inside containers."""
+    items: int = 1024
+    """Items announced by one container of a header; longer lists travel in the payload."""
+    string: int = 32 * KIB
+    """Bytes of a string or bytes object inside a header; longer ones travel in the payload."""
+    ndim: int = 32
+    """Dimensions of an array."""
+    dtype_itemsize: int = 4 * KIB
+    """Size of one element."""
+    dtype_fields: int = 64
+    """Fields of a structured dtype."""
+    preauth_bytes: int = 16 * KIB
+    """Everything a peer may send before it has proved that it knows the secret."""
+    preauth_seconds: float = 10.0
+    """How long it may take for that."""
+    preauth_connections: int = 64
+    """How many may be doing that at once."""
+    calls_in_flight: int = 8192
+    """Calls queued or running in one session."""
+    handles: int = 1_000_000
+    """Objects held for one session; reached only by a leak or an attack."""
+    error_text: int = 16 * KIB
+    """Message or traceback of a remote error."""
+    sessions: int = 256
+    """Sessions open on one server."""
+
+
+DEFAULT_LIMITS = Limits()
+"""What both sides use unless told otherwise."""

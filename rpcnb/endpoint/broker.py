@@ -1,0 +1,222 @@
+"""The broker: accepts, authenticates, hands over.  It holds no arrays and runs no user code.
+
+Until a peer has proved that it knows the secret, the only code its bytes reach is the handshake's
+parser. The dispatcher for its requests does not exist before that, and not in this process.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rpcnb.core.deadline import Deadline
+from rpcnb.core.errors import (
+    ConnectionClosed,
+    ProtocolError,
+    SessionError,
+    TransportError,
+    TransportTimeout,
+)
+from rpcnb.core.limits import DEFAULT_LIMITS, Limits
+from rpcnb.endpoint.greeting import exchange, send_due
+from rpcnb.endpoint.zygote import Ticket
+from rpcnb.wire.handshake import Intent, ServerHandshake
+
+if TYPE_CHECKING:
+    from rpcnb.endpoint.staff import Staff
+    from rpcnb.transport.base import Listener, Transport
+
+LOG = logging.getLogger("rpcnb.broker")
+REMEMBERED = 1024
+"""Ended sessions whose ending can still be asked about."""
+AUTOPSY_PATIENCE = 2.0
+"""Seconds to wait for the report of a session that has just ended."""
+ACCEPT_PAUSE = 0.05
+"""Seconds between attempts when the system has no resources to accept with."""
+
+
+@dataclass(slots=True)
+class SessionRecord:
+    """What the broker knows about a session."""
+
+    session_id: str
+    name: str
+    pid: int = 0
+    began: float = field(default_factory=time.time)
+    code: int | None = None
+    """How its worker ended: exit status or the negative of a signal; None while it runs."""
+
+
+class Broker:
+    """Accepts peers on one listener until closed.
+
+    Parameters
+    ----------
+    listener : Listener
+        Owned from here on.
+    secret : bytes
+        What peers must know.
+    name : str
+        What this server is called.
+    staff : Staff
+        Runs the sessions; started already.
+    """
+
+    def __init__(
+        self,
+        listener: Listener,
+        secret: bytes,
+        name: str,
+        staff: Staff,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self._listener = listener
+        self._secret = secret
+        self._name = name
+        self._staff = staff
+        self._limits = limits
+        self._began = time.time()
+        self._greeting = threading.Semaphore(limits.preauth_connections)
+        self._records: OrderedDict[str, SessionRecord] = OrderedDict()
+        self._news = threading.Condition()
+        self._closing = False
+        staff.on_end = self._on_end
+        self._thread = threading.Thread(target=self._accept, name="rpcnb-accept", daemon=True)
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._thread.start()
+
+    # --- accepting --------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        while not self._closing:
+            self._greeting.acquire()  # as many as may be unproved; the others wait in the backlog
+            try:
+                transport = self._listener.accept()
+            except ConnectionClosed:
+                return
+            except TransportError as error:
+                LOG.warning("cannot accept for now: %s", error)
+                self._greeting.release()
+                time.sleep(ACCEPT_PAUSE)  # out of descriptors, say: trying again at once would spin
+                continue
+            threading.Thread(
+                target=self._greet, args=(transport,), name="rpcnb-greet", daemon=True
+            ).start()
+
+    def _greet(self, transport: Transport) -> None:
+        """Shake hands with one peer and do what it came for."""
+        deadline = Deadline.after(self._limits.preauth_seconds)
+        kept = False
+        try:
+            handshake = ServerHandshake(self._secret, self._name, limits=self._limits)
+            exchange(transport, handshake, "proved", deadline)
+            kept = self._receive(transport, handshake)
+        except (ProtocolError, TransportError) as error:
+            LOG.info("refused %s: %s", transport.peer_address, error)
+        except Exception:
+            LOG.exception("greeting %s failed", transport.peer_address)
+        finally:
+            self._greeting.release()
+            if not kept:
+                transport.close()
+
+    def _receive(self, transport: Transport, handshake: ServerHandshake) -> bool:
+        """Serve a peer that has proved itself; True when its connection lives on elsewhere."""
+        request = handshake.request
+        if request.intent is Intent.NEW:
+            return self._open_session(transport, handshake)
+        if request.intent is Intent.ASK:
+            handshake.accept(request.session_id, 0, self._ending(request.session_id.hex()))
+        elif request.intent is Intent.CONTROL:
+            handshake.accept(bytes(16), 0, json.dumps(self.status()))
+        else:
+            handshake.refuse("this server cannot resume sessions; connect anew")
+        send_due(transport, handshake)
+        return False
+
+    # --- sessions ---------------------------------------------------------------------------------
+
+    def _open_session(self, transport: Transport, handshake: ServerHandshake) -> bool:
+        ticket = Ticket(secrets.token_hex(16), handshake.request.session_name, 1)
+        record = SessionRecord(ticket.session_id, ticket.session_name)
+        try:
+            self._enter(record)
+            record.pid = self._staff.hire(ticket, transport)
+        except SessionError as error:
+            self._on_end(ticket.session_id, 1)
+            handshake.refuse(str(error))
+            send_due(transport, handshake)
+            return False
+        handshake.accept(bytes.fromhex(ticket.session_id), ticket.epoch)
+        try:
+            send_due(transport, handshake)
+        finally:
+            self._staff.release(transport)
+        LOG.info("session %s for %s: %d", ticket.session_id, transport.peer_address, record.pid)
+        return True
+
+    def _enter(self, record: SessionRecord) -> None:
+        with self._news:
+            if self._closing:
+                message = "the server is stopping"
+                raise SessionError(message)
+            if len(self.live_sessions()) >= self._limits.sessions:
+                message = f"the server has {self._limits.sessions} sessions open, its limit"
+                raise SessionError(message)
+            self._records[record.session_id] = record
+            while len(self._records) > REMEMBERED:
+                oldest = next((r for r in self._records.values() if r.code is not None), None)
+                if oldest is None:
+                    break
+                del self._records[oldest.session_id]
+
+    def _on_end(self, session_id: str, code: int) -> None:
+        with self._news:
+            record = self._records.get(session_id)
+            if record is not None:
+                record.code = code
+            self._news.notify_all()
+        LOG.info("session %s ended with %d", session_id, code)
+
+    def _ending(self, session_id: str) -> str:
+        """Say how a session ended, as JSON."""
+        with self._news:
+            record = self._records.get(session_id)
+            if record is None:
+                return json.dumps({"known": False})
+            self._news.wait_for(lambda: record.code is not None, AUTOPSY_PATIENCE)
+            return json.dumps({"known": True, "code": record.code, "pid": record.pid})
+
+    def live_sessions(self) -> list[SessionRecord]:
+        """Return the sessions that run now."""
+        return [record for record in list(self._records.values()) if record.code is None]
+
+    def status(self) -> dict[str, object]:
+        """Return what `rpcnb status` shows: plain numbers and names."""
+        return {
+            "name": self._name,
+            "pid": os.getpid(),
+            "uptime": round(time.time() - self._began, 1),
+            "sessions": len(self.live_sessions()),
+            "ended": sum(record.code is not None for record in list(self._records.values())),
+        }
+
+    def close(self) -> None:
+        """Accept nobody any more and end all sessions in an orderly way.  Idempotent."""
+        with self._news:
+            if self._closing:
+                return
+            self._closing = True
+        self._listener.close()
+        self._greeting.release()  # the accepting thread may wait for a place
+        self._staff.close()
+        self._thread.join(timeout=5.0)

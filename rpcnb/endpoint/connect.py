@@ -1,0 +1,243 @@
+"""Opening a session from a URL: one table of schemes."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rpcnb.core.deadline import Deadline
+from rpcnb.core.errors import (
+    AddressError,
+    AuthenticationError,
+    ConnectionClosed,
+    OutcomeUnknown,
+    RpcnbError,
+    TransportError,
+    WorkerDied,
+)
+from rpcnb.endpoint.credentials import find_token, read_connection_file, secret_of
+from rpcnb.endpoint.greeting import exchange
+from rpcnb.endpoint.socket_session import SocketSession
+from rpcnb.transport import registry as transports
+from rpcnb.wire.handshake import Agreement, ClientHandshake, Intent
+from rpcnb.wire.messages import Side
+from rpcnb.wire.v1 import WireV1
+
+if TYPE_CHECKING:
+    from rpcnb.session.base import RPCSession
+    from rpcnb.transport.base import Transport
+
+ENTRY_POINT_GROUP = "rpcnb.sessions"
+AUTOPSY_TIMEOUT = 4.0
+"""Seconds to ask a server how a session ended."""
+
+SCHEMES: dict[str, str] = {
+    "local": "rpcnb.endpoint.connect:open_local",
+    "rpcnb": "rpcnb.endpoint.connect:open_socket",
+    "tcp": "rpcnb.endpoint.connect:open_socket",
+    "unix": "rpcnb.endpoint.connect:open_socket",
+    "memory": "rpcnb.endpoint.connect:open_socket",
+}
+"""Scheme of a URL → ``module:function`` that opens a session; other packages add theirs by entry
+points of the group `ENTRY_POINT_GROUP`."""
+
+PLANNED = {
+    "ssh": "use a tunnel for now: ssh -L 9090:127.0.0.1:9090 user@host, then 127.0.0.1:9090",
+    "tvm": "TVM's own protocol is not there yet",
+    "dask": "dask is not there yet",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a user's URL says."""
+
+    scheme: str
+    transport_url: str = ""
+    """Where the transport connects to."""
+    session_name: str = ""
+    token: str | None = None
+
+
+def parse_url(text: str) -> Target:
+    """Read what a user may write after ``%connect_remote``.
+
+    ``host:port``, ``rpcnb://host:port/session-name``, ``unix:///path.sock``, ``local:``, or the
+    path of a connection file.
+
+    Raises
+    ------
+    AddressError
+        None of these; the message shows one.
+    """
+    text = text.strip()
+    if text.endswith(".json") and "://" not in text:
+        info = read_connection_file(Path(text).expanduser())
+        return Target("rpcnb", info.url, "", info.token)
+    if text in ("local", "local:"):
+        return Target("local")
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        scheme, rest = "rpcnb", text
+    if scheme in PLANNED:
+        message = f"{scheme}:// cannot be opened: {PLANNED[scheme]}"
+        raise AddressError(message)
+    if scheme in ("unix", "memory"):
+        return Target(scheme, text)
+    match = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^/:\s]+):(\d{1,5})(?:/([\w.-]{0,64}))?", rest)
+    if match is None:
+        message = (
+            f"{text!r} is no address: write host:port (for example 127.0.0.1:9090), "
+            "unix:///path/to.sock, local:, or the path of a connection file"
+        )
+        raise AddressError(message)
+    if scheme not in SCHEMES:
+        return Target(scheme, text)
+    return Target(scheme, f"tcp://{match[1]}:{match[2]}", match[3] or "")
+
+
+def open_session(
+    url: str, *, token: str | None = None, timeout: float | None = 10.0, name: str = ""
+) -> RPCSession:
+    """Open a session.
+
+    Parameters
+    ----------
+    url : str
+        See `parse_url`.
+    token : str, optional
+        The server's secret; found by itself for a server of this user on this machine.
+    timeout : float [s], optional
+        For connecting and the handshake.
+    name : str
+        What the session is to be called on the server.
+
+    Raises
+    ------
+    AddressError, ConnectError, AuthenticationError, HandshakeError, TransportTimeout
+    """
+    target = parse_url(url)
+    opener = _find_opener(target.scheme)
+    return opener(target, token or target.token, timeout, name or target.session_name)
+
+
+def _find_opener(scheme: str) -> Callable[[Target, str | None, float | None, str], RPCSession]:
+    where = SCHEMES.get(scheme)
+    if where is None:
+        from importlib.metadata import entry_points
+
+        found = {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+        where = found.get(scheme)
+        if where is None:
+            known = ", ".join(sorted({*SCHEMES, *found}))
+            message = f"nothing opens {scheme}://; known schemes are {known}"
+            raise AddressError(message)
+    module, _, attribute = where.partition(":")
+    opener: Callable[[Target, str | None, float | None, str], RPCSession]
+    opener = getattr(import_module(module), attribute)
+    return opener
+
+
+def open_local(target: Target, token: str | None, timeout: float | None, name: str) -> RPCSession:
+    """Open a session in this process."""
+    del target, token, timeout
+    from rpcnb.session.local import LocalSession
+
+    return LocalSession(name=name or "local")
+
+
+def open_socket(target: Target, token: str | None, timeout: float | None, name: str) -> RPCSession:
+    """Open a session on a server."""
+    url = target.transport_url
+    token = token or find_token(url)
+    if token is None:
+        message = (
+            f"no token for {url}: pass token=…, or give the path of the server's connection file; "
+            "`rpcnb token` on the server's machine shows both"
+        )
+        raise AuthenticationError(message)
+    secret = secret_of(token)
+    transport, agreement = greet(url, secret, timeout, Intent.NEW, name=name)
+    protocol = WireV1(Side.CLIENT, epoch=agreement.epoch)
+    return SocketSession(
+        transport,
+        protocol,
+        agreement,
+        url=url,
+        autopsy=lambda reason: how_it_ended(url, secret, agreement, reason),
+    )
+
+
+def greet(
+    url: str,
+    secret: bytes,
+    timeout: float | None,
+    intent: Intent,
+    *,
+    name: str = "",
+    session_id: bytes = bytes(16),
+) -> tuple[Transport, Agreement]:
+    """Connect and shake hands."""
+    deadline = Deadline.after(timeout)
+    transport = transports.connect(url, timeout)
+    try:
+        handshake = ClientHandshake(secret, intent=intent, session_name=name, session_id=session_id)
+        exchange(transport, handshake, "done", deadline)
+        return transport, handshake.result
+    except AuthenticationError as error:
+        transport.close()
+        message = f"{url}: {error}; get the right token with `rpcnb token` on that machine"
+        raise AuthenticationError(message) from error
+    except BaseException:
+        transport.close()
+        raise
+
+
+def how_it_ended(url: str, secret: bytes, agreement: Agreement, reason: Exception) -> Exception:
+    """Ask the server how a session ended whose connection was lost."""
+    name = agreement.server_name or url
+    try:
+        transport, answer = greet(
+            url, secret, AUTOPSY_TIMEOUT, Intent.ASK, session_id=agreement.session_id
+        )
+        transport.close()
+        ending = json.loads(answer.text)
+    except (RpcnbError, TransportError, ValueError):
+        return OutcomeUnknown(f"the connection to {name} was lost ({reason}); it does not answer")
+    code = ending.get("code")
+    if code is None or code == 0:
+        known = "has ended" if code == 0 else "is known no more"
+        return OutcomeUnknown(f"the connection to {name} was lost ({reason}); the session {known}")
+    if code < 0:
+        return WorkerDied(
+            f"the session's process on {name} was killed by {signal_name(-code)}; connect again",
+            signal=-code,
+        )
+    return WorkerDied(
+        f"the session's process on {name} ended with status {code}; connect again", exit_code=code
+    )
+
+
+def signal_name(number: int) -> str:
+    """Return ``SIGSEGV (11)`` and the like."""
+    try:
+        return f"{signal.Signals(number).name} ({number})"
+    except ValueError:
+        return f"signal {number}"
+
+
+def ask_status(url: str, token: str, timeout: float = 5.0) -> dict[str, object]:
+    """Ask a server for its status, without opening a session."""
+    transport, agreement = greet(url, secret_of(token), timeout, Intent.CONTROL)
+    transport.close()
+    status = json.loads(agreement.text)
+    if not isinstance(status, dict):
+        message = f"{url} gave no status"
+        raise ConnectionClosed(message)
+    return status

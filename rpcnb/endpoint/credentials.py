@@ -1,0 +1,177 @@
+"""Secrets and where they are kept: connection files of running servers, and remembered tokens.
+
+A secret is 32 random bytes, written in base 32. It is never put into a log, an environment
+variable, a command line or a ``repr``. A server writes it into a connection file (mode 0600) in
+the user's runtime folder (mode 0700), where a client on the same machine finds it by address.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import secrets
+import stat
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from rpcnb.core.errors import AddressError, AuthenticationError
+
+SECRET_NBYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionFile:
+    """What a client needs to reach a server, and what `rpcnb status` shows of it."""
+
+    url: str
+    token: str = field(repr=False)
+    pid: int = 0
+    name: str = ""
+    version: str = ""
+    started: float = 0.0
+    """Seconds since the epoch."""
+
+
+def new_token() -> str:
+    """Return a fresh secret as text."""
+    return base64.b32encode(secrets.token_bytes(SECRET_NBYTES)).decode().rstrip("=").lower()
+
+
+def secret_of(token: str) -> bytes:
+    """Return the bytes of a token.
+
+    Raises
+    ------
+    AuthenticationError
+        It is no token; the message does not repeat it.
+    """
+    text = token.strip().upper()
+    try:
+        secret = base64.b32decode(text + "=" * (-len(text) % 8))
+    except (binascii.Error, ValueError):
+        secret = b""
+    if len(secret) != SECRET_NBYTES:
+        message = "this is no rpcnb token (52 letters and digits); `rpcnb token` shows it"
+        raise AuthenticationError(message) from None
+    return secret
+
+
+def runtime_folder() -> Path:
+    """Return the folder of this user's connection files, made with mode 0700.
+
+    Raises
+    ------
+    PermissionError
+        It belongs to somebody else.
+    """
+    base = os.environ.get("RPCNB_RUNTIME_DIR") or os.environ.get("XDG_RUNTIME_DIR")
+    folder = Path(base) if base else Path.home() / ".cache"
+    folder = folder / "rpcnb"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
+        message = f"{folder} belongs to another user; set RPCNB_RUNTIME_DIR to a folder of yours"
+        raise PermissionError(message)
+    folder.chmod(0o700)
+    return folder
+
+
+def write_connection_file(info: ConnectionFile, path: Path | None = None) -> Path:
+    """Write a connection file, readable by this user alone, in one step.
+
+    Parameters
+    ----------
+    info : ConnectionFile
+    path : Path, optional
+        By default a file in the runtime folder, named after the process and the address.
+    """
+    if path is None:
+        label = "".join(c if c.isalnum() else "-" for c in info.url.split("://")[-1])[-80:]
+        path = runtime_folder() / f"server-{info.pid}-{label}.json"
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".rpcnb-")  # made with mode 0600
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(asdict(info), file, indent=1)
+            file.write("\n")
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def read_connection_file(path: Path) -> ConnectionFile:
+    """Read a connection file.
+
+    Raises
+    ------
+    AddressError
+        It is missing, unreadable, or no connection file.
+    PermissionError
+        Others may read it: its secret is no secret.
+    """
+    try:
+        mode = path.stat().st_mode
+        data = json.loads(path.read_text(encoding="utf-8"))
+        known = {name: data[name] for name in ConnectionFile.__slots__ if name in data}
+        info = ConnectionFile(**known)
+    except (OSError, ValueError, TypeError) as error:
+        message = f"{path} is no connection file of an rpcnb server ({type(error).__name__})"
+        raise AddressError(message) from error
+    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        message = f"{path} can be read by others; make it private (chmod 600) and use a new token"
+        raise PermissionError(message)
+    return info
+
+
+def running_servers() -> Iterator[tuple[Path, ConnectionFile]]:
+    """Yield the connection files of this user's live servers; remove those of dead ones."""
+    for path in sorted(runtime_folder().glob("server-*.json")):
+        try:
+            info = read_connection_file(path)
+        except (AddressError, PermissionError):
+            continue  # being replaced, or not ours: `rpcnb status FILE` tells
+        if is_running(info.pid):
+            yield path, info
+        else:
+            path.unlink(missing_ok=True)
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process of that number exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def find_token(url: str) -> str | None:
+    """Return the token for an address: of a server of this user here, or a remembered one."""
+    for _, info in running_servers():
+        if info.url == url:
+            return info.token
+    return remembered_tokens().get(url)
+
+
+def remembered_tokens() -> dict[str, str]:
+    """Return the tokens kept by `remember_token`, by address."""
+    path = runtime_folder() / "tokens.json"
+    if not path.exists():
+        return {}
+    tokens = json.loads(path.read_text(encoding="utf-8"))
+    return {str(url): str(token) for url, token in tokens.items()}
+
+
+def remember_token(url: str, token: str) -> None:
+    """Keep a token for an address, in a file that only this user can read."""
+    tokens = remembered_tokens() | {url: token}
+    handle, temporary = tempfile.mkstemp(dir=runtime_folder(), prefix=".rpcnb-")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(tokens, file, indent=1)
+    Path(temporary).replace(runtime_folder() / "tokens.json")

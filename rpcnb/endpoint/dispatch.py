@@ -1,0 +1,313 @@
+"""Serving: requests of a peer become method calls on *any* `RPCSession`.
+
+Because nothing here knows more than that interface, a server that is given a `SocketSession` is a
+gateway, and sessions chain.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rpcnb.core.device import Device, DeviceAttr
+from rpcnb.core.errors import ErrorInfo, RpcnbError, describe_exception
+from rpcnb.core.values import FunctionRef, Handle, TypeCode
+from rpcnb.endpoint.lanes import Lane
+from rpcnb.endpoint.serve_copies import Downloads, Uploads
+from rpcnb.session.base import (
+    DEFAULT_OPTIONS,
+    ENDED_CALL,
+    CallObserver,
+    CallOptions,
+    CallStatus,
+    RPCSession,
+    RunningCall,
+    raise_or_return,
+    run_and_call_back,
+)
+from rpcnb.session.refs import release_refs
+from rpcnb.wire.messages import (
+    CallFunc,
+    CancelReason,
+    CopyFromRemote,
+    CopyToRemote,
+    DeviceCall,
+    GetFunction,
+    Message,
+    Output,
+    Progress,
+    Raised,
+    Request,
+    Return,
+    Started,
+    Stopped,
+    StreamWait,
+)
+
+if TYPE_CHECKING:
+    from rpcnb.core.values import CallbackRef, Value
+    from rpcnb.endpoint.connection import Connection
+    from rpcnb.endpoint.pending import Pending
+    from rpcnb.session.device_api import DeviceAPI
+
+
+class ServedCall(CallObserver):
+    """One call that is being served: it tells the caller what happens, and how it ended."""
+
+    __slots__ = ("_announced", "_dispatcher", "_message", "running", "waiting")
+
+    def __init__(self, dispatcher: Dispatcher, message: CallFunc) -> None:
+        self._dispatcher = dispatcher
+        self._message = message
+        self._announced = False
+        self.running: RunningCall = ENDED_CALL
+        self.waiting: Pending | None = None
+        """The callback it waits for."""
+
+    def started(self) -> None:
+        """Say so at once where nothing else will; else see `Dispatcher.on_takeover`."""
+        if self._message.stream or not self._dispatcher.is_local:
+            self.announce()
+
+    def announce(self) -> None:
+        """Tell the caller that the call runs, once."""
+        if not self._announced:
+            self._announced = True
+            self._dispatcher.connection.post(Started(self._message.id))
+
+    def progress(self, done: float, total: float | None, description: str) -> None:
+        """Pass it on."""
+        message = Progress(self._message.id, done, total, description)
+        self._dispatcher.connection.post(message)
+
+    def output(self, stream: str, text: str) -> None:
+        """Pass it on."""
+        self._dispatcher.connection.post(Output(self._message.id, stream, text))
+
+    def call_back(
+        self, callback: CallbackRef, args: Sequence[Value], kwargs: Mapping[str, Value]
+    ) -> Value:
+        """Ask the caller, and serve meanwhile what the callback asks of us."""
+        connection = self._dispatcher.connection
+        pending = self.waiting = connection.open_request()
+        message = CallFunc(
+            pending.id, callback.handle, tuple(args), dict(kwargs), parent=self._message.id
+        )
+        try:
+            connection.send_request(pending, message)
+            connection.wait(pending)
+        finally:
+            self.waiting = None
+        return raise_or_return(pending.status, pending.value)
+
+    def cancel(self) -> None:
+        """Stop it, also when it waits for a callback."""
+        self.running.cancel()
+        pending = self.waiting
+        if pending is not None:
+            self._dispatcher.connection.pending.pop(pending.id, None)
+            pending.resolve(CallStatus.CANCELLED, None)
+
+    def finish(self, status: CallStatus, value: Value) -> None:
+        """Tell the caller how it ended."""
+        self._dispatcher.calls.pop(self._message.id, None)
+        self._dispatcher.reply(self._message.id, status, value)
+
+
+class Dispatcher:
+    """Serves one session to one peer (an `endpoint.connection.Handler`).
+
+    Parameters
+    ----------
+    session : RPCSession
+        Whatever implements it. Not shut down here: that is its owner's part.
+    """
+
+    connection: Connection
+
+    def __init__(self, session: RPCSession) -> None:
+        self.session = session
+        self.is_local = session.is_local_session()
+        self.calls: dict[int, ServedCall] = {}
+        self.closed_by: Exception | None = None
+        self._functions: dict[int, FunctionRef] = {}
+        self._lane = Lane("rpcnb-serve")
+        self._uploads = Uploads(self)
+        self._downloads = Downloads(self)
+        self._serve: dict[type[Message], Callable[..., None]] = {
+            CallFunc: self._call,
+            GetFunction: self._get_function,
+            CopyToRemote: self._uploads.receive,
+            CopyFromRemote: self._downloads.start,
+            DeviceCall: self._device_call,
+            StreamWait: self._stream_wait,
+        }
+
+    # --- calls ------------------------------------------------------------------------------------
+
+    def on_request(self, message: Request) -> None:
+        """Start serving a request."""
+        self._serve[type(message)](message)
+
+    def _call(self, message: CallFunc) -> None:
+        served = self.calls[message.id] = ServedCall(self, message)
+        try:
+            served.running = self.session.async_call_func(
+                self._function(message.function),
+                message.args,
+                message.kwargs,
+                served.finish,
+                options=_options(message),
+                observer=served,
+            )
+        except RpcnbError as error:
+            served.finish(CallStatus.EXCEPTION, describe_exception(error, ""))
+
+    def run_delivered(self, message: CallFunc) -> None:
+        """Serve a call made by a callback on the thread that waits for the callback."""
+        served = self.calls[message.id] = ServedCall(self, message)
+        function = self._function(message.function)
+        run_and_call_back(
+            lambda: self.session.call_func(
+                function, message.args, message.kwargs, options=_options(message), observer=served
+            ),
+            served.finish,
+        )
+
+    def _function(self, handle: int) -> FunctionRef:
+        """Return the ref of a handle: made once, since making one costs 1 µs."""
+        ref = self._functions.get(handle)
+        if ref is None:
+            ref = self._functions[handle] = FunctionRef(Handle(handle))
+        return ref
+
+    def _get_function(self, message: GetFunction) -> None:
+        self._answer(message.id, lambda: self.session.get_function(message.name))
+
+    # --- devices ----------------------------------------------------------------------------------
+
+    def _device_call(self, message: DeviceCall) -> None:
+        device = message.device
+
+        def work() -> Value:
+            parsed = Device.parse(device)
+            if message.operation == "get_attr":
+                return self._get_attr(parsed, *message.args)
+            api = self.session.get_device_api(parsed)
+            assert api is not None  # missing devices raise
+            return _DEVICE_OPERATIONS[message.operation](api, parsed, *message.args)
+
+        if message.operation not in {"get_attr", *_DEVICE_OPERATIONS}:
+            text = f"no device operation is called {message.operation!r}"
+            self.reply(
+                message.id, CallStatus.EXCEPTION, ErrorInfo("LookupError", text, "LookupError")
+            )
+        elif message.operation in _SLOW_OPERATIONS:
+            self._lane.put(lambda: run_and_call_back(work, self._replier(message.id)))
+        else:
+            self._answer(message.id, work)
+
+    def _get_attr(self, device: Device, kind: int) -> Value:
+        api = self.session.get_device_api(device, allow_missing=kind == DeviceAttr.EXIST)
+        return False if api is None else api.get_attr(device, DeviceAttr(kind))
+
+    def _stream_wait(self, message: StreamWait) -> None:
+        device = Device.parse(message.device)
+        self.session.async_stream_wait(device, message.stream, self._replier(message.id))
+
+    # --- notices ----------------------------------------------------------------------------------
+
+    def on_cancel(self, request_id: int) -> None:
+        """Stop a call or a copy; an unknown one has just ended."""
+        served = self.calls.get(request_id)
+        if served is not None:
+            served.cancel()
+        elif self._uploads.stop(request_id) or self._downloads.stop(request_id):
+            self.connection.post(Stopped(request_id))
+
+    def on_free(self, handles: Sequence[tuple[int, int, int]]) -> None:
+        """Free what the peer gave up."""
+        for handle, type_code, count in handles:
+            self._functions.pop(handle, None)
+            self.session.free_handle(Handle(handle), TypeCode(type_code), count)
+
+    def upload_target(self, message: CopyToRemote) -> memoryview:
+        """Say where a piece of an upload goes."""
+        return self._uploads.target(message)
+
+    def on_takeover(self) -> None:
+        """Tell callers that their calls run: only those that take long get here."""
+        for served in list(self.calls.values()):
+            served.announce()
+
+    def on_closed(self, reason: Exception) -> Exception:
+        """Stop everything the peer started."""
+        self.closed_by = reason
+        for served in list(self.calls.values()):
+            served.cancel()
+        self._lane.close()
+        return reason
+
+    # --- answering --------------------------------------------------------------------------------
+
+    def _answer(self, request_id: int, work: Callable[[], Value]) -> None:
+        """Answer with what `work` returns: here, or on a thread when it has to ask further on."""
+        if self.is_local:
+            run_and_call_back(work, self._replier(request_id))
+        else:
+            self._lane.put(lambda: run_and_call_back(work, self._replier(request_id)))
+
+    def run_in_lane(self, work: Callable[[], None]) -> None:
+        """Run `work` after what was given here before, on a thread of its own."""
+        self._lane.put(work)
+
+    def _replier(self, request_id: int) -> Callable[[CallStatus, Value], None]:
+        return lambda status, value: self.reply(request_id, status, value)
+
+    def reply(self, request_id: int, status: CallStatus, value: Value) -> None:
+        """Send how a request ended."""
+        if status is CallStatus.RETURN:
+            try:
+                self.connection.post(Return(request_id, value))
+            except RpcnbError as error:  # the value cannot cross: it must not leak either
+                release_refs(value, self.session)
+                info = describe_exception(error, traceback.format_exc())
+                self.connection.post(Raised(request_id, info))
+        elif status is CallStatus.EXCEPTION:
+            self.connection.post(Raised(request_id, self._with_hop(value)))
+        elif status is CallStatus.LOST:
+            self.connection.post(Raised(request_id, describe_exception(value, "")))
+        else:
+            reason = CancelReason.DEADLINE if status is CallStatus.DEADLINE else CancelReason.ASKED
+            self.connection.post(Stopped(request_id, reason))
+
+    def _with_hop(self, error: ErrorInfo) -> ErrorInfo:
+        """Name this hop in an error that came from further on."""
+        if self.is_local:
+            return error
+        hops = (*error.hops, self.session.name)
+        return ErrorInfo(
+            error.type_name, error.message, error.known, error.args, error.traceback, hops
+        )
+
+
+def _options(message: CallFunc) -> CallOptions:
+    if not message.stream and message.timeout is None:
+        return DEFAULT_OPTIONS
+    return CallOptions(message.stream, message.timeout)
+
+
+_DEVICE_OPERATIONS: dict[str, Callable[..., Value]] = {
+    "alloc_data": lambda api, device, shape, dtype: api.alloc_data(device, shape, dtype.dtype),
+    "copy_data": lambda api, _, source, target, stream: api.copy_data(source, target, stream),
+    "create_stream": lambda api, device: api.create_stream(device),
+    "free_stream": lambda api, device, stream: api.free_stream(device, stream),
+    "stream_sync": lambda api, device, stream: api.stream_sync(device, stream),
+    "set_stream": lambda api, device, stream: api.set_stream(device, stream),
+    "get_current_stream": lambda api, device: api.get_current_stream(device),
+}
+"""Every member of `DeviceAPI` that a peer may use (arrays are freed by their handle)."""
+
+_SLOW_OPERATIONS = frozenset({"copy_data", "free_stream", "stream_sync"})
+"""Those that may take long, and so never run on the reading thread."""

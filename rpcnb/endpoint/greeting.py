@@ -1,0 +1,61 @@
+"""The handshake over a transport, with a deadline: the only bytes read before a proof."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from rpcnb.core.errors import ConnectionClosed, TransportTimeout
+
+if TYPE_CHECKING:
+    from rpcnb.core.deadline import Deadline
+    from rpcnb.transport.base import Transport
+
+PIECE = 4096
+"""Bytes received at once: a handshake has fewer."""
+
+
+class Handshake(Protocol):
+    """What both sides' handshake objects have in common."""
+
+    def receive_data(self, data: bytes) -> None:
+        """Feed bytes."""
+
+    def data_to_send(self) -> bytes:
+        """Return bytes to send, perhaps none."""
+
+
+def exchange(transport: Transport, handshake: Handshake, finished: str, deadline: Deadline) -> None:
+    """Send and receive until the handshake's attribute `finished` is true.
+
+    Raises
+    ------
+    HandshakeError, RemoteProtocolError
+        The peer is not who or what it should be; what is to be told to it has been sent.
+    TransportTimeout
+        It took too long.
+    ConnectionClosed
+        The peer left.
+    """
+    buffer = memoryview(bytearray(PIECE))
+    while True:
+        send_due(transport, handshake)
+        if getattr(handshake, finished):
+            return
+        if not transport.wait_readable(deadline.remaining()):
+            message = f"{transport.peer_address} did not finish the handshake in time"
+            raise TransportTimeout(message)
+        nbytes = transport.receive_into(buffer)
+        if nbytes == 0:
+            message = f"{transport.peer_address} left during the handshake"
+            raise ConnectionClosed(message)
+        try:
+            handshake.receive_data(bytes(buffer[:nbytes]))
+        finally:
+            send_due(transport, handshake)
+
+
+def send_due(transport: Transport, handshake: Handshake) -> None:
+    """Send what the handshake has to say."""
+    data = handshake.data_to_send()
+    if data:
+        transport.send_one(data)

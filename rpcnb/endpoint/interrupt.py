@@ -1,0 +1,94 @@
+"""SIGINT while this process talks to a peer: asked for over there, never torn out of the middle.
+
+A `KeyboardInterrupt` that is raised between two bytecodes of the connection would lose received
+bytes or leave half a frame sent, and the next call would get a stranger's answer. So while the main
+thread is inside the connection, our handler is the process's: it *asks* (sends CANCEL) and
+returns, and the interrupt is raised once the connection is out of the way.
+
+Swapping the handler costs 0.4 µs with the C function; `signal.signal`, which wraps it, takes 5 µs
+to turn numbers into enums.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import get_ident, main_thread
+from types import FrameType, TracebackType
+from typing import Self, TypeAlias
+
+SignalHandler: TypeAlias = Callable[[int, FrameType | None], object] | int | None
+
+_MAIN = main_thread().ident
+_swap: Callable[[int, SignalHandler], SignalHandler] = signal.signal.__wrapped__  # type: ignore[attr-defined]
+SIGINT = int(signal.SIGINT)
+
+
+class InterruptShield:
+    """Holds back SIGINT while the main thread is inside; on other threads it does nothing.
+
+    ``with shield:`` raises what was held back when the block is left without another exception,
+    unless somebody took it with `take`. One shield serves one session; blocks nest, and nest with
+    those of other sessions: an inner shield tells the outer one.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        """Interrupts held back."""
+        self.on_interrupt: Callable[[int], None] | None = None
+        """Called in the signal handler with `count`; must be quick and must not raise."""
+        self._stack: list[SignalHandler] = []
+        self._outer: SignalHandler = None
+        self._deferred: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        if get_ident() == _MAIN:
+            previous = _swap(SIGINT, self._handle)
+            self._stack.append(previous)
+            if previous != self._handle:
+                self._outer = previous
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if get_ident() == _MAIN:
+            _swap(SIGINT, self._stack.pop())
+            if self.count and error is None:
+                deferred = self.take()
+                if deferred is not None:
+                    raise deferred
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        self.count += 1
+        outer = self._outer
+        if outer is signal.default_int_handler:
+            self._deferred = KeyboardInterrupt()
+        elif callable(outer):  # asyncio's, say: it may cancel a task, or raise
+            try:
+                outer(signum, frame)
+            except BaseException as error:  # noqa: BLE001 -- raised again on leaving
+                self._deferred = error
+        if self.on_interrupt is not None:
+            self.on_interrupt(self.count)
+
+    def take(self) -> BaseException | None:
+        """Return what would be raised on leaving, and forget it."""
+        deferred, self._deferred, self.count = self._deferred, None, 0
+        return deferred
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Let SIGINT act as it did outside: for the user's own code inside a shielded wait."""
+        if get_ident() != _MAIN or not self._stack:
+            yield
+            return
+        held = _swap(SIGINT, self._outer)
+        try:
+            yield
+        finally:
+            _swap(SIGINT, held)

@@ -1,0 +1,107 @@
+"""Sending: small messages never wait behind a bulk copy, and never for each other's thread.
+
+A thread that wants to send appends to a queue and then *tries* to take the send lock. Whoever
+holds it sends what others queued, too, so a small message costs no hand-over between threads, and
+a thread that sends gigabytes carries the others' messages between its pieces. Nothing here blocks
+on a lock except a bulk sender, so a signal handler may send as well.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rpcnb.transport.base import Transport
+    from rpcnb.wire.base import Prepared, WireProtocol
+    from rpcnb.wire.messages import Buffer
+
+JOIN_LIMIT = 64 * 1024
+"""Bytes up to which queued frames are joined into one buffer: copying them costs less than the
+system's bookkeeping for many buffers."""
+
+
+class Outbox:
+    """The sending half of a connection.  Thread-safe.
+
+    Parameters
+    ----------
+    transport, protocol
+        Of the connection; `protocol.frame` is only called with the send lock held.
+    riders : callable
+        Asked before each sending for one more message to send along (released handles).
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        protocol: WireProtocol,
+        riders: Callable[[], Prepared | None],
+    ) -> None:
+        self._transport = transport
+        self._protocol = protocol
+        self._riders = riders
+        self._queue: deque[Prepared] = deque()
+        self._lock = threading.Lock()
+        self.nbytes = 0
+        """Bytes sent so far."""
+
+    def send(self, prepared: Prepared) -> None:
+        """Send a message, or leave it to the thread that is sending now.
+
+        Raises
+        ------
+        ConnectionClosed
+            The transport is gone. Nothing tells the other threads: the reader will.
+        """
+        self._queue.append(prepared)
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what is queued, unless another thread is at it.
+
+        The loop closes the gap in which that thread has looked for the last time but still holds
+        the lock.
+        """
+        while self._queue and self._lock.acquire(blocking=False):
+            try:
+                self._drain()
+            finally:
+                self._lock.release()
+
+    def send_bulk(self, prepared: Prepared) -> None:
+        """Send one piece of bulk data, after what is queued; block until it is sent."""
+        with self._lock:
+            self._drain()
+            self.nbytes += self._transport.send(self._protocol.frame(prepared))
+            self._drain()
+        self.flush()
+
+    def _drain(self) -> None:
+        """Send all that is queued.  Call with the lock held."""
+        queue = self._queue
+        while queue:
+            rider = self._riders()
+            if rider is None and len(queue) == 1:
+                buffers = self._protocol.frame(queue.popleft())
+            else:
+                buffers = self._collect(rider)
+            if len(buffers) == 1:
+                data = buffers[0]
+                self._transport.send_one(data)  # type: ignore[arg-type] # a lone frame is bytes
+                self.nbytes += len(data)
+            else:
+                self.nbytes += self._transport.send(buffers)
+
+    def _collect(self, rider: Prepared | None) -> list[Buffer]:
+        buffers: list[Buffer] = []
+        if rider is not None:
+            buffers.extend(self._protocol.frame(rider))
+        total = 0
+        while self._queue and total < JOIN_LIMIT:
+            frames = self._protocol.frame(self._queue.popleft())
+            buffers.extend(frames)
+            total += sum(map(len, frames))
+        return [b"".join(buffers)] if total < JOIN_LIMIT else buffers

@@ -1,0 +1,107 @@
+"""A request that was sent and not yet answered."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from rpcnb.session.base import NO_OBSERVER, CallCallback, CallObserver, CallStatus
+
+if TYPE_CHECKING:
+    from rpcnb.core.values import Value
+    from rpcnb.wire.messages import CallFunc
+
+
+class Pending:
+    """One open request: what its waiter waits for, and what its reader fills in.
+
+    The reader (one thread at a time) calls `resolve` and `deliver`; any one thread may wait.
+    There is no lock: each side first stores what it did and then looks at what the other did, so
+    that at least one of the two sees both.
+    """
+
+    __slots__ = (
+        "arrays",
+        "callback",
+        "done",
+        "id",
+        "inbox",
+        "observer",
+        "orphaned",
+        "progressed",
+        "status",
+        "stream",
+        "target",
+        "value",
+        "wake",
+    )
+
+    def __init__(
+        self,
+        request_id: int,
+        callback: CallCallback | None = None,
+        observer: CallObserver = NO_OBSERVER,
+    ) -> None:
+        self.id = request_id
+        self.callback = callback
+        self.observer = observer
+        self.done = False
+        self.status = CallStatus.RETURN
+        self.value: Value = None
+        self.wake: threading.Lock | None = None
+        """Made by a waiter that cannot read itself; releasing it makes the waiter look again."""
+        self.inbox: deque[CallFunc] | None = None
+        """Calls the peer makes in service of this request (callbacks and calls from callbacks):
+        they run on the thread that waits for this request."""
+        self.target: memoryview | None = None
+        """Where the data of a download goes."""
+        self.progressed = 0
+        """Bytes of the download that have arrived."""
+        self.arrays: tuple[int, ...] = ()
+        """Numbers of the buffers a call was given."""
+        self.stream = 0
+        """The stream it runs on."""
+        self.orphaned = False
+        """Nobody waits any more, and it may still run."""
+
+    def resolve(self, status: CallStatus, value: Value) -> None:
+        """Store the outcome and tell whoever waits.  Only the first outcome counts."""
+        if self.done:
+            return
+        self.status = status
+        self.value = value
+        self.done = True
+        self.rouse()
+        if self.callback is not None:
+            self.callback(status, value)
+
+    def deliver(self, message: CallFunc) -> None:
+        """Hand over a call that is to run on the waiting thread."""
+        if self.inbox is None:
+            self.inbox = deque()
+        self.inbox.append(message)
+        self.rouse()
+
+    def rouse(self) -> None:
+        """Make the waiter, if one blocks, look again."""
+        wake = self.wake
+        if wake is not None:
+            ring(wake)
+
+    def uses(self, base: int) -> bool:
+        """Tell whether the call was given an array that lies in that buffer."""
+        return base in self.arrays
+
+    def has_news(self) -> bool:
+        """Tell whether a waiter has something to do."""
+        return self.done or bool(self.inbox)
+
+
+def ring(bell: threading.Lock) -> None:
+    """Release a lock that is used as a bell; ringing twice is ringing once."""
+    if bell.locked():
+        try:
+            bell.release()
+        except RuntimeError:  # another thread rang in between
+            return

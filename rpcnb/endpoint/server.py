@@ -1,0 +1,219 @@
+"""`Server`: serves what this process has registered, to any number of clients at once."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from rpcnb.core.errors import AddressError, SessionError
+from rpcnb.core.limits import DEFAULT_LIMITS, Limits
+from rpcnb.endpoint.broker import Broker
+from rpcnb.endpoint.credentials import ConnectionFile, new_token, secret_of, write_connection_file
+from rpcnb.endpoint.staff import ProcessStaff, Staff, ThreadStaff
+from rpcnb.endpoint.worker import Service, run_worker, serve
+from rpcnb.session.functions import REGISTRY, FunctionRegistry
+from rpcnb.transport import registry as transports
+
+if TYPE_CHECKING:
+    from rpcnb.endpoint.zygote import Ticket
+    from rpcnb.session.base import RPCSession
+    from rpcnb.transport.base import Transport
+
+
+class Server:
+    """A server; listening from `start` (or the ``with`` block's begin) to `close`.
+
+    Parameters
+    ----------
+    port : int
+        TCP port; 0 takes a free one.
+    host : str
+        Address to listen on. Beyond loopback is refused as long as there is no TLS.
+    url : str, optional
+        Where to listen instead of a TCP port: ``unix:///path.sock``, ``memory://name``.
+    name : str
+        What clients see; by default the host's name.
+    token : str, optional
+        The secret; by default a fresh one.
+    load : sequence of str
+        Files or modules that register functions; loaded once, in the process that forks workers.
+    registry : FunctionRegistry
+        Where the functions are; by default this process's.
+    allowed_modules : sequence of str
+        What `Remote.load_module` may load; ``numpy.*`` allows all below.
+    open_next : callable, optional
+        Makes the session to serve instead of this process: a gateway.
+    in_process : bool, optional
+        Run sessions in threads of this process. By default each session gets a worker process
+        where that is safe: in a process with one thread that can fork.
+    connection_file : path, optional
+        Where to write address and secret; by default into the user's runtime folder.
+
+    Notes
+    -----
+    Thread-safe. Start it from the main thread: a process that forks must have one thread only.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        host: str = "127.0.0.1",
+        url: str | None = None,
+        name: str = "",
+        token: str | None = None,
+        load: Sequence[str] = (),
+        registry: FunctionRegistry = REGISTRY,
+        allowed_modules: Sequence[str] = (),
+        open_next: Callable[[], RPCSession] | None = None,
+        in_process: bool | None = None,
+        connection_file: Path | str | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        bracketed = f"[{host}]" if ":" in host else host
+        self._listen_url = url or f"tcp://{bracketed}:{port}"
+        self.name = name or os.uname().nodename
+        self.token = token or new_token()
+        self._secret = secret_of(self.token)
+        self._load = tuple(load)
+        self._service = Service(
+            name=self.name,
+            registry=registry,
+            allowed_modules=tuple(allowed_modules),
+            open_next=open_next,
+            limits=limits,
+        )
+        self.in_process = not forking_is_safe() if in_process is None else in_process
+        self._file = Path(connection_file) if connection_file else None
+        self.connection_file: Path | None = None
+        """The file that was written; None while not listening."""
+        self.url = self._listen_url
+        self._broker: Broker | None = None
+        self._closed = threading.Event()
+
+    def start(self) -> Self:
+        """Load the functions and listen.
+
+        Raises
+        ------
+        ConnectError
+            The port is taken.
+        PermissionDenied
+            The address is beyond loopback.
+        SessionError
+            A file or module in `load` raised; its traceback is in the notes.
+        """
+        if self._broker is not None:
+            message = "this server was started already"
+            raise SessionError(message)
+        listener = transports.listen(self._listen_url)
+        try:
+            staff = self._make_staff()
+            staff.start()
+        except BaseException:
+            listener.close()
+            raise
+        self.url = listener.url
+        self._broker = Broker(listener, self._secret, self.name, staff, self._service.limits)
+        self._broker.start()
+        self.connection_file = write_connection_file(self._describe(), self._file)
+        return self
+
+    def _make_staff(self) -> Staff:
+        if self.in_process:
+            load_functions(self._load)
+            return ThreadStaff(self._work_on_thread, ignore_end)
+        service, load = self._service, self._load
+        return ProcessStaff(
+            lambda: prepare(service, load),
+            lambda fd, ticket: run_worker(fd, ticket, service),
+            ignore_end,
+        )
+
+    def _work_on_thread(self, transport: Transport, ticket: Ticket) -> None:
+        serve(transport, ticket, self._service, None)
+
+    def _describe(self) -> ConnectionFile:
+        from rpcnb import __version__
+
+        return ConnectionFile(
+            self.url, self.token, os.getpid(), self.name, __version__, time.time()
+        )
+
+    def wait(self) -> None:
+        """Block until `close` is called, by another thread or a signal handler."""
+        while not self._closed.wait(0.5):  # a plain wait would hold signals back on some systems
+            pass
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions run now."""
+        return 0 if self._broker is None else len(self._broker.live_sessions())
+
+    def close(self) -> None:
+        """Stop listening and end all sessions; clients are told.  Idempotent."""
+        if self._broker is not None and not self._closed.is_set():
+            if self.connection_file is not None:
+                self.connection_file.unlink(missing_ok=True)
+            self._broker.close()
+        self._closed.set()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = (
+            "closed" if self._closed.is_set() else "listening" if self._broker else "not started"
+        )
+        return f"<rpcnb.Server {self.name} {self.url} {state}, {self.sessions} sessions>"
+
+
+def ignore_end(session_id: str, code: int) -> None:
+    """Stand in until the broker takes the staff over."""
+
+
+def forking_is_safe() -> bool:
+    """Tell whether worker processes can be forked from this process as it is."""
+    return hasattr(os, "fork") and threading.active_count() == 1 and "ipykernel" not in sys.modules
+
+
+def prepare(service: Service, load: Sequence[str]) -> int:
+    """Load everything a worker needs, so that a fork has it; return the number of functions."""
+    importlib.import_module("rpcnb.session.local")
+    load_functions(load)
+    return len(service.registry.names())
+
+
+def load_functions(load: Sequence[str]) -> None:
+    """Import the files and modules that register functions.
+
+    Raises
+    ------
+    AddressError
+        No such file or module.
+    """
+    for entry in load:
+        path = Path(entry)
+        if path.suffix == ".py":
+            if not path.exists():
+                message = f"{entry} does not exist"
+                raise AddressError(message)
+            sys.path.insert(0, str(path.parent.resolve()))
+            spec = importlib.util.spec_from_file_location(path.stem, path)
+            assert spec is not None  # a .py file has a spec
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[path.stem] = module
+            spec.loader.exec_module(module)
+        else:
+            importlib.import_module(entry)

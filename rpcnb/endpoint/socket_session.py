@@ -1,0 +1,413 @@
+"""`SocketSession`: the client's `RPCSession`, whose other half is a server over a connection."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rpcnb.core.errors import (
+    DeviceError,
+    RemoteInterrupted,
+    SessionClosed,
+    TransportTimeout,
+)
+from rpcnb.core.deadline import Deadline
+from rpcnb.core.device import DeviceAttr
+from rpcnb.endpoint import callback, transfer
+from rpcnb.endpoint.connection import Connection
+from rpcnb.endpoint.housekeeper import HOUSEKEEPER
+from rpcnb.endpoint.interrupt import InterruptShield
+from rpcnb.endpoint.socket_device import SocketDeviceAPI
+from rpcnb.session.base import (
+    DEFAULT_OPTIONS,
+    NO_OBSERVER,
+    CallCallback,
+    CallObserver,
+    CallOptions,
+    CallStatus,
+    HostBuffer,
+    RPCSession,
+    RunningCall,
+    raise_or_return,
+)
+from rpcnb.session.refs import release_refs
+from rpcnb.wire.messages import (
+    CallFunc,
+    Cancel,
+    CopyToRemote,
+    FreeHandles,
+    GetFunction,
+    Ping,
+    Request,
+    StreamWait,
+)
+
+if TYPE_CHECKING:
+    from rpcnb.core.device import Device
+    from rpcnb.core.values import ArrayRef, FunctionRef, Handle, TypeCode, Value
+    from rpcnb.endpoint.pending import Pending
+    from rpcnb.session.device_api import DeviceAPI
+    from rpcnb.transport.base import Transport
+    from rpcnb.wire.base import Prepared, WireProtocol
+    from rpcnb.wire.handshake import Agreement
+
+FREE_BATCH = 1000
+"""Handles given up in one message; a list in a header holds 1,024 items."""
+
+
+class SocketCall(RunningCall):
+    """A call that is out."""
+
+    def __init__(self, connection: Connection, pending: Pending) -> None:
+        self._connection = connection
+        self._pending = pending
+
+    def cancel(self) -> None:
+        """Ask the server to stop it; its callback tells how it ended."""
+        if not self._pending.done:
+            self._connection.post(Cancel(self._pending.id))
+
+
+class SocketSession(RPCSession):
+    """A session on a server.
+
+    Parameters
+    ----------
+    transport, protocol
+        Fresh after the handshake.
+    agreement : Agreement
+        What the handshake gave: session id, names.
+    url : str
+        How it was reached; for messages.
+    autopsy : callable, optional
+        Given the reason when the connection is lost; returns what the open calls are told, after
+        having asked the server how the session ended. May take seconds.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        protocol: WireProtocol,
+        agreement: Agreement,
+        *,
+        url: str = "",
+        autopsy: Callable[[Exception], Exception] | None = None,
+    ) -> None:
+        self.name = agreement.server_name or url
+        self.url = url
+        self.agreement = agreement
+        self._autopsy = autopsy
+        self._closing = False
+        self._released: deque[tuple[int, int, int]] = deque()
+        self._devices: dict[Device, DeviceAPI] = {}
+        self._shield = InterruptShield()
+        self._calls = 0
+        self._connection = Connection(transport, protocol, self, self._take_released)
+        self._connection.ensure_background()
+        HOUSEKEEPER.register(self)
+
+    # --- functions ----------------------------------------------------------------------------
+
+    def get_function(self, name: str) -> FunctionRef | None:
+        """Look up a function over there: one round trip."""
+        found: FunctionRef | None = self.ask(lambda number: GetFunction(number, name))
+        return found
+
+    def call_func(
+        self,
+        func: FunctionRef,
+        args: Sequence[Value] = (),
+        kwargs: Mapping[str, Value] | None = None,
+        *,
+        options: CallOptions = DEFAULT_OPTIONS,
+        observer: CallObserver = NO_OBSERVER,
+    ) -> Value:
+        """Call over there and wait; SIGINT in the main thread stops it over there."""
+        with self._shield:
+            pending = self._start(func, args, kwargs, None, options, observer)
+            self._wait(pending, func.info.name)
+        return raise_or_return(pending.status, pending.value)
+
+    def async_call_func(
+        self,
+        func: FunctionRef,
+        args: Sequence[Value],
+        kwargs: Mapping[str, Value] | None,
+        callback: CallCallback,
+        *,
+        options: CallOptions = DEFAULT_OPTIONS,
+        observer: CallObserver = NO_OBSERVER,
+    ) -> RunningCall:
+        """Start a call over there."""
+        with self._shield:
+            pending = self._start(func, args, kwargs, callback, options, observer)
+        return SocketCall(self._connection, pending)
+
+    def _start(
+        self,
+        func: FunctionRef,
+        args: Sequence[Value],
+        kwargs: Mapping[str, Value] | None,
+        on_end: CallCallback | None,
+        options: CallOptions,
+        observer: CallObserver,
+    ) -> Pending:
+        connection = self._connection
+        self._calls += 1
+        pending = connection.open_request(on_end, observer)
+        message = CallFunc(
+            pending.id,
+            func.handle,
+            tuple(args),
+            kwargs or {},  # type: ignore[arg-type] # any mapping; the codec asks for a dict
+            options.stream,
+            options.timeout,
+            callback.SERVING.get(),
+        )
+        if args or kwargs:
+            pending.stream = options.stream
+            pending.arrays = transfer.buffers_in(message)
+        connection.send_request(pending, message)
+        return pending
+
+    # --- asking and waiting -------------------------------------------------------------------
+
+    def ask(self, make: Callable[[int], Request]) -> Value:
+        """Send the request that `make` makes of its id, and wait for its value."""
+        with self._shield:
+            pending = self._connection.open_request()
+            message = make(pending.id)
+            self._connection.send_request(pending, message)
+            self._wait(pending, type(message).__name__)
+        return raise_or_return(pending.status, pending.value)
+
+    def _wait(self, pending: Pending, what: str) -> None:
+        """Wait, inside the shield, until the request has ended.
+
+        Raises
+        ------
+        RemoteInterrupted
+            SIGINT came: the request ended over there, or waiting was given up.
+        """
+        shield, connection = self._shield, self._connection
+        outer, began = shield.on_interrupt, time.monotonic()
+        shield.on_interrupt = lambda presses: self._on_press(pending, presses)
+        try:
+            connection.wait(pending)
+        finally:
+            shield.on_interrupt = outer
+        if shield.count:
+            connection.be_quick()
+            held = shield.take()
+            if held is not None and not isinstance(held, KeyboardInterrupt):
+                raise held
+            release_refs(pending.value, self)
+            raise self._interrupted(pending, what, time.monotonic() - began) from (
+                pending.value if pending.status is CallStatus.LOST else None
+            )
+
+    def _on_press(self, pending: Pending, presses: int) -> None:
+        """Handle SIGINT: first ask, then stop waiting, then give the connection up."""
+        if presses == 1:
+            self._connection.post(Cancel(pending.id))
+        elif presses == 2:  # noqa: PLR2004 -- counts presses
+            self._connection.pending.pop(pending.id, None)
+            pending.resolve(CallStatus.CANCELLED, None)
+            pending.orphaned = True
+        else:
+            self._connection.end(SessionClosed("interrupted while the server did not answer"))
+        self._connection.poke()
+
+    def _interrupted(self, pending: Pending, what: str, seconds: float) -> RemoteInterrupted:
+        if pending.orphaned:
+            message = f"{what} may still run on {self.name}: stopped waiting after {seconds:.1f} s"
+        elif pending.status is CallStatus.CANCELLED:
+            message = f"{what} stopped after {seconds:.1f} s (confirmed by {self.name})"
+        elif pending.status is CallStatus.LOST:
+            message = f"{what}: the session was lost while it was being stopped"
+        else:
+            message = f"{what} ended by itself before it could be stopped; its result is dropped"
+        confirmed = not pending.orphaned and pending.status is not CallStatus.LOST
+        return RemoteInterrupted(message, confirmed=confirmed)
+
+    def ping(self, timeout: float = 5.0) -> float:
+        """Return the seconds a message takes there and back.
+
+        Raises
+        ------
+        TransportTimeout
+            No answer in `timeout` seconds.
+        """
+        with self._shield:
+            pending = self._connection.open_request()
+            began = time.perf_counter()
+            self._connection.send_request(pending, Ping(pending.id))
+            try:
+                self._connection.wait(pending, Deadline.after(timeout))
+            except TransportTimeout:
+                self._connection.pending.pop(pending.id, None)
+                raise
+        raise_or_return(pending.status, pending.value)
+        return time.perf_counter() - began
+
+    # --- copies -------------------------------------------------------------------------------
+
+    def copy_to_remote(self, source: HostBuffer, target: ArrayRef, nbytes: int) -> None:
+        """Send bytes straight from `source`; calls that use the array finish first."""
+        view = transfer.host_view(source, nbytes)
+        with self._shield:
+            self._settle(target)
+            pending = self._connection.open_request()
+            transfer.send_pieces(self._connection, pending, view, target)
+            self._wait(pending, "upload")
+        raise_or_return(pending.status, pending.value)
+
+    def copy_from_remote(self, source: ArrayRef, target: HostBuffer, nbytes: int) -> None:
+        """Receive bytes straight into `target`; calls that use the array finish first."""
+        view = transfer.host_view(target, nbytes, writable=True)
+        with self._shield:
+            self._settle(source)
+            pending = self._connection.open_request()
+            transfer.request_pieces(self._connection, pending, source, view)
+            self._wait(pending, "download")
+        raise_or_return(pending.status, pending.value)
+
+    def async_copy_to_remote(
+        self, source: HostBuffer, target: ArrayRef, nbytes: int, callback: CallCallback
+    ) -> None:
+        """Start an upload; a large one is sent by a thread of its own."""
+        view = transfer.host_view(source, nbytes)
+        with self._shield:
+            pending = self._connection.open_request(callback)
+            transfer.send_in_background(self._connection, pending, view, target)
+
+    def async_copy_from_remote(
+        self, source: ArrayRef, target: HostBuffer, nbytes: int, callback: CallCallback
+    ) -> None:
+        """Start a download."""
+        view = transfer.host_view(target, nbytes, writable=True)
+        with self._shield:
+            pending = self._connection.open_request(callback)
+            transfer.request_pieces(self._connection, pending, source, view)
+
+    def _settle(self, array: ArrayRef) -> None:
+        """Wait for the calls under way that were given this array, or a view of its buffer.
+
+        Others may go on: a new array can be filled while a long call runs.
+        """
+        if not array.base:
+            return
+        streams = {p.stream for p in list(self._connection.pending.values()) if p.uses(array.base)}
+        for stream in streams:
+            self.ask(lambda number, s=stream: StreamWait(number, str(array.device), s))  # type: ignore[misc]
+
+    # --- devices, handles -----------------------------------------------------------------------
+
+    def get_device_api(self, device: Device, *, allow_missing: bool = False) -> DeviceAPI | None:
+        """Ask once whether the device exists."""
+        api = self._devices.get(device)
+        if api is None:
+            api = SocketDeviceAPI(self)
+            if not api.get_attr(device, DeviceAttr.EXIST):
+                if allow_missing:
+                    return None
+                message = f"{self.name} has no device {device}"
+                raise DeviceError(message)
+            self._devices[device] = api
+        return api
+
+    def async_stream_wait(self, device: Device, stream: int, callback: CallCallback) -> None:
+        """Ask to be told when the stream has drained."""
+        with self._shield:
+            pending = self._connection.open_request(callback)
+            self._connection.send_request(pending, StreamWait(pending.id, str(device), stream))
+
+    def free_handle(self, handle: Handle, type_code: TypeCode, count: int = 1) -> None:
+        """Leave the handle for the next request to take along.  Safe in finalizers."""
+        self._released.append((handle, type_code, count))
+        HOUSEKEEPER.notice()
+
+    def _take_released(self) -> Prepared | None:
+        if not self._released:
+            return None
+        batch = []
+        try:
+            while len(batch) < FREE_BATCH:
+                batch.append(self._released.popleft())
+        except IndexError:  # another thread's finalizers append meanwhile: no length to trust
+            pass
+        return self._connection.protocol.prepare(FreeHandles(tuple(batch)))
+
+    def flush_released(self) -> None:
+        """Send what finalizers left.  For the housekeeper."""
+        connection = self._connection
+        while self._released and connection.reason is None:
+            prepared = self._take_released()
+            if prepared is not None:
+                connection.post_prepared(prepared)
+
+    # --- the rest of the seed -----------------------------------------------------------------
+
+    def is_local_session(self) -> bool:
+        """Tell that the data is elsewhere."""
+        return False
+
+    def is_async(self) -> bool:
+        """Tell that async variants return at once."""
+        return True
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session is over, for whatever reason."""
+        return self._connection.reason is not None
+
+    def shutdown(self) -> None:
+        """Say goodbye; the server frees everything this session held."""
+        self._closing = True
+        with self._shield:
+            self._connection.close()
+
+    def statistics(self) -> dict[str, object]:
+        """Return counters of this side."""
+        connection = self._connection
+        return {
+            "calls": self._calls,
+            "calls_in_flight": len(connection.pending),
+            "frames_sent": connection.protocol.frames_sent,
+            "frames_received": connection.protocol.frames_received,
+            "bytes_sent": connection.outbox.nbytes,
+            "bytes_received": connection.bytes_received,
+            "releases_queued": len(self._released),
+        }
+
+    # --- what the connection asks of its owner (endpoint.connection.Handler) ------------------------
+
+    def on_request(self, message: Request) -> None:
+        """Run a callback for which no thread waits on a thread of its own."""
+        callback.serve_on_thread(self._connection, message, self._shield)
+
+    def run_delivered(self, message: CallFunc) -> None:
+        """Run a callback on this thread, which waits for the call it belongs to."""
+        callback.serve(self._connection, message, self._shield)
+
+    def on_cancel(self, request_id: int) -> None:
+        """Let a callback finish: it is the user's code on the user's thread."""
+
+    def on_free(self, handles: Sequence[tuple[int, int, int]]) -> None:
+        """Ignore: what is lent to the server lives as long as the call."""
+
+    def on_takeover(self) -> None:
+        """Nothing to announce."""
+
+    def upload_target(self, message: CopyToRemote) -> memoryview:
+        """Give scratch memory; the state machine lets no server send this."""
+        return memoryview(bytearray(message.nbytes))
+
+    def on_closed(self, reason: Exception) -> Exception:
+        """Find out what happened."""
+        self._released.clear()
+        if self._closing:
+            return SessionClosed(f"the session with {self.name} was closed")
+        return reason if self._autopsy is None else self._autopsy(reason)

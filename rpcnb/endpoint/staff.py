@@ -1,0 +1,209 @@
+"""Who runs sessions: worker processes from a zygote, or threads of this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
+
+from rpcnb.core.errors import SessionError, TransportError
+from rpcnb.endpoint.zygote import Ticket, Zygote
+from rpcnb.transport.descriptor import send_descriptor
+
+if TYPE_CHECKING:
+    from rpcnb.transport.base import Transport
+
+HIRE_TIMEOUT = 10.0
+"""Seconds a worker may take to exist."""
+
+OnEnd: TypeAlias = Callable[[str, int], None]
+"""Told the session id and how its worker ended: exit status, or the negative of a signal."""
+
+
+class Staff(ABC):
+    """Runs sessions on connections that have been greeted."""
+
+    on_end: OnEnd
+
+    @abstractmethod
+    def start(self) -> None:
+        """Get ready.
+
+        Raises
+        ------
+        SessionError
+            The functions to be served could not be loaded.
+        """
+
+    @abstractmethod
+    def hire(self, ticket: Ticket, transport: Transport) -> int:
+        """Start a session on a connection; return the process that runs it.
+
+        Raises
+        ------
+        SessionError
+            No worker could be had.
+        """
+
+    @abstractmethod
+    def release(self, transport: Transport) -> None:
+        """Give up this process's part in a connection that was handed to `hire`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End all sessions in an orderly way, and the staff."""
+
+
+class ProcessStaff(Staff):
+    """One worker process per session.
+
+    Make it before any thread is started: it forks the zygote at once.
+
+    Parameters
+    ----------
+    prepare, work
+        See `Zygote`.
+    on_end : callable
+        Called on a thread of this object.
+    """
+
+    def __init__(
+        self,
+        prepare: Callable[[], object],
+        work: Callable[[int, Ticket], None],
+        on_end: OnEnd,
+    ) -> None:
+        self.on_end = on_end
+        self._control, theirs = socket.socketpair()
+        self._lock = threading.Lock()
+        self._hired: dict[str, int] = {}
+        self._news = threading.Condition()
+        self._gone = False
+        pid = os.fork()
+        if pid == 0:
+            self._control.close()
+            _run_zygote(theirs, prepare, work)
+        theirs.close()
+        self.pid = pid
+        self._reports = self._control.makefile("rb")
+
+    def start(self) -> None:
+        """Wait until the zygote has loaded what it serves."""
+        line = self._reports.readline()
+        report = json.loads(line) if line else {"failed": "the zygote ended", "traceback": ""}
+        if "failed" in report:
+            self.close()
+            error = SessionError(report["failed"])
+            error.add_note(report["traceback"])
+            raise error
+        threading.Thread(target=self._listen, name="rpcnb-staff", daemon=True).start()
+
+    def _listen(self) -> None:
+        for line in self._reports:
+            report = json.loads(line)
+            with self._news:
+                if "started" in report:
+                    self._hired[report["started"]] = report["pid"]
+                self._news.notify_all()
+            if "ended" in report:
+                self.on_end(report["ended"], report["code"])
+        with self._news:
+            self._gone = True
+            self._news.notify_all()
+
+    def hire(self, ticket: Ticket, transport: Transport) -> int:
+        """Hand the connection to a fresh worker."""
+        note = json.dumps(asdict(ticket)).encode()
+        try:
+            with self._lock:
+                send_descriptor(self._control, transport.fileno(), note)
+        except TransportError as error:
+            message = "the server's zygote is gone; restart the server"
+            raise SessionError(message) from error
+        with self._news:
+            arrived = self._news.wait_for(
+                lambda: ticket.session_id in self._hired or self._gone, HIRE_TIMEOUT
+            )
+            if not arrived or self._gone:
+                message = "no worker process could be started"
+                raise SessionError(message)
+            return self._hired.pop(ticket.session_id)
+
+    def release(self, transport: Transport) -> None:
+        """Close this process's copy only: closing the connection would end it for the worker."""
+        os.close(transport.detach())
+
+    def close(self) -> None:
+        """Let the zygote end its workers, and wait for it.  Idempotent."""
+        try:
+            self._control.shutdown(socket.SHUT_WR)
+        except OSError:
+            return  # closed before
+        os.waitpid(self.pid, 0)
+        self._control.shutdown(socket.SHUT_RDWR)
+        with self._news:
+            self._news.wait_for(lambda: self._gone, 1.0)
+        self._reports.close()
+        self._control.close()
+
+    def kill(self) -> None:
+        """End the zygote at once; its workers follow (`PR_SET_PDEATHSIG`)."""
+        os.kill(self.pid, signal.SIGKILL)
+
+
+def _run_zygote(
+    control: socket.socket, prepare: Callable[[], object], work: Callable[[int, Ticket], None]
+) -> NoReturn:
+    Zygote(control, prepare, work).run()
+
+
+class ThreadStaff(Staff):
+    """One thread of this process per session: for teaching, tests, and where forking is unsafe.
+
+    No isolation: a crash takes all sessions along, and code that holds the interpreter cannot be
+    interrupted.
+    """
+
+    def __init__(self, work: Callable[[Transport, Ticket], None], on_end: OnEnd) -> None:
+        self.on_end = on_end
+        self._work = work
+        self._lock = threading.Lock()
+        self._seats: dict[str, tuple[threading.Thread, Transport]] = {}
+
+    def start(self) -> None:
+        """Nothing to prepare."""
+
+    def hire(self, ticket: Ticket, transport: Transport) -> int:
+        """Run the session on a new thread."""
+        thread = threading.Thread(
+            target=self._run, args=(ticket, transport), name="rpcnb-session", daemon=True
+        )
+        with self._lock:
+            self._seats[ticket.session_id] = (thread, transport)
+        thread.start()
+        return os.getpid()
+
+    def _run(self, ticket: Ticket, transport: Transport) -> None:
+        try:
+            self._work(transport, ticket)
+        finally:
+            with self._lock:
+                self._seats.pop(ticket.session_id, None)
+            self.on_end(ticket.session_id, 0)
+
+    def release(self, transport: Transport) -> None:
+        """Keep it: the thread uses this very object."""
+
+    def close(self) -> None:
+        """Close the connections and wait for the threads."""
+        with self._lock:
+            seats = list(self._seats.values())
+        for thread, transport in seats:
+            transport.close()
+            thread.join(timeout=HIRE_TIMEOUT)

@@ -1,0 +1,358 @@
+"""`RPCSession`: the one interface between who asks and who does.
+
+The model is ``class RPCSession`` in TVM's ``rpc_session.h``; every member of it is here, with the
+same meaning and Python names. A proxy needs a session and nothing else; a server serves *any*
+session, so sessions chain.
+
+Kept from the seed:
+
+- Handles that a session returns are *moved* to the caller, who frees each exactly once.
+- Array metadata is local, array data is a remote handle.
+- A session that is not async runs its async variants synchronously and calls back before they
+  return.
+- Errors reach a callback as status and description, never as an exception object.
+
+Added: keyword arguments, `CallOptions` (stream, timeout), a `CallObserver` for what happens
+during a call, and a `RunningCall` to stop it.
+"""
+
+from __future__ import annotations
+
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Self, TypeAlias
+
+from rpcnb.core.errors import (
+    DeadlineExceeded,
+    ErrorInfo,
+    RemoteCancelled,
+    describe_exception,
+    rebuild_exception,
+)
+from rpcnb.session.table import SESSION_TABLE
+
+if TYPE_CHECKING:
+    from rpcnb.core.device import Device
+    from rpcnb.core.values import ArrayRef, CallbackRef, FunctionRef, Handle, TypeCode, Value
+    from rpcnb.session.device_api import DeviceAPI
+
+HostBuffer: TypeAlias = bytes | bytearray | memoryview
+"""C-contiguous host memory; a writable one where something is received."""
+
+
+class CallStatus(Enum):
+    """How a call ended; what the second argument of a `CallCallback` is."""
+
+    RETURN = "return"
+    """The value."""
+    EXCEPTION = "exception"
+    """An `ErrorInfo`."""
+    CANCELLED = "cancelled"
+    """None: the call is no longer running, or never started."""
+    DEADLINE = "deadline"
+    """None: likewise, because its time was up."""
+    LOST = "lost"
+    """An exception to raise: the connection or the worker is gone."""
+
+
+CallCallback: TypeAlias = Callable[[CallStatus, "Value"], None]
+"""Called exactly once, from any thread; must not block and must not raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """How a call is to be run."""
+
+    stream: int = 0
+    """Handle of the execution stream; 0 is the session's default stream."""
+    timeout: float | None = None
+    """Seconds from now after which the call is stopped."""
+
+
+DEFAULT_OPTIONS = CallOptions()
+
+
+class CallObserver:
+    """Who wants to know what happens during a call.  This one does not.
+
+    Methods are called from the thread that runs or receives, in order, before the call's callback.
+    They must not block, save `call_back`, which blocks until the caller's function has answered.
+    """
+
+    def started(self) -> None:
+        """Take note that the call runs now.  Not called for calls that end at once."""
+
+    def progress(self, done: float, total: float | None, description: str) -> None:
+        """Take note of how far it is."""
+
+    def output(self, stream: str, text: str) -> None:
+        """Take note of text it wrote: ``stdout``, ``stderr`` or ``warning``."""
+
+    def call_back(
+        self, callback: CallbackRef, args: Sequence[Value], kwargs: Mapping[str, Value]
+    ) -> Value:
+        """Call a function the caller lent for this call, and return what it returns.
+
+        Raises
+        ------
+        RemoteError
+            The caller's function raised.
+        """
+        message = f"{callback.info.name!r} was lent to nobody"
+        raise RuntimeError(message)
+
+
+NO_OBSERVER = CallObserver()
+
+
+class RunningCall:
+    """A call that was started.  This one has already ended, as for a session that is not async."""
+
+    def cancel(self) -> None:
+        """Ask that the call be stopped; its callback says how it ended.  Idempotent."""
+
+
+ENDED_CALL = RunningCall()
+
+
+class RPCSession(ABC):
+    """A place where functions are called and arrays are held.
+
+    Every method may be called from any thread. After `shutdown` every method raises
+    `SessionClosed`, except `shutdown` itself and `free_handle`, which then do nothing.
+    Values in and out are only those of `rpcnb.core.values`; proxies never enter this layer.
+    """
+
+    name: str = ""
+    """What a user calls it; errors name it as a hop."""
+
+    # --- the seed's members ---------------------------------------------------------------------
+
+    @abstractmethod
+    def get_function(self, name: str) -> FunctionRef | None:
+        """Look up a function by name; the caller owns the handle.  None when there is none."""
+
+    @abstractmethod
+    def call_func(
+        self,
+        func: FunctionRef,
+        args: Sequence[Value] = (),
+        kwargs: Mapping[str, Value] | None = None,
+        *,
+        options: CallOptions = DEFAULT_OPTIONS,
+        observer: CallObserver = NO_OBSERVER,
+    ) -> Value:
+        """Call a function and wait for its result.
+
+        Parameters
+        ----------
+        func : FunctionRef
+            Of this session.
+        args, kwargs
+            Values; refs among them must be of this session, and stay the caller's.
+        options, observer
+            See there.
+
+        Returns
+        -------
+        Value
+            Refs in it are owned by the caller.
+
+        Raises
+        ------
+        RemoteError
+            The function raised.
+        RemoteCancelled, DeadlineExceeded
+            It was stopped.
+        RemoteInterrupted
+            Waiting was interrupted here; the call was stopped.
+        """
+
+    @abstractmethod
+    def copy_to_remote(self, source: HostBuffer, target: ArrayRef, nbytes: int) -> None:
+        """Copy host bytes into a remote array, starting at `target.byte_offset`.
+
+        Blocks until the peer has the bytes. After an error the target's content is undefined.
+
+        Parameters
+        ----------
+        source : bytes-like, C-contiguous, at least `nbytes` long
+            Read, never kept.
+        target : ArrayRef
+            Bytes are counted in the C order of its shape, whatever its strides.
+        nbytes : int [bytes]
+            0 is allowed and does nothing.
+
+        Raises
+        ------
+        ArrayMismatch
+            More bytes than `source` or `target` hold.
+        InvalidHandle
+            `target` was freed, or is of another session.
+        """
+
+    @abstractmethod
+    def copy_from_remote(self, source: ArrayRef, target: HostBuffer, nbytes: int) -> None:
+        """Copy bytes of a remote array, from `source.byte_offset` on, into host memory.
+
+        As `copy_to_remote`, the other way round; `target` must be writable.
+        """
+
+    @abstractmethod
+    def free_handle(self, handle: Handle, type_code: TypeCode, count: int = 1) -> None:
+        """Give up a handle that this session returned.
+
+        Never blocks on the network and never raises for a session that is gone, so that it may be
+        called by finalizers. Freeing what is not held does nothing here, and is counted there.
+        """
+
+    @abstractmethod
+    def get_device_api(self, device: Device, *, allow_missing: bool = False) -> DeviceAPI | None:
+        """Return what manages memory and streams of a device.
+
+        Raises
+        ------
+        DeviceError
+            The session has no such device; with `allow_missing`, None is returned instead.
+        """
+
+    @abstractmethod
+    def is_local_session(self) -> bool:
+        """Tell whether the data behind this session's handles is memory of this process."""
+
+    def is_async(self) -> bool:
+        """Tell whether the async variants return before the work is done."""
+        return False
+
+    def async_call_func(
+        self,
+        func: FunctionRef,
+        args: Sequence[Value],
+        kwargs: Mapping[str, Value] | None,
+        callback: CallCallback,
+        *,
+        options: CallOptions = DEFAULT_OPTIONS,
+        observer: CallObserver = NO_OBSERVER,
+    ) -> RunningCall:
+        """Start a call; `callback` receives how it ended.
+
+        Raises
+        ------
+        SessionClosed, EncodeError
+            The call was not started; `callback` is not called.
+        """
+        run_and_call_back(
+            lambda: self.call_func(func, args, kwargs, options=options, observer=observer), callback
+        )
+        return ENDED_CALL
+
+    def async_copy_to_remote(
+        self, source: HostBuffer, target: ArrayRef, nbytes: int, callback: CallCallback
+    ) -> None:
+        """Start `copy_to_remote`; `source` must stay as it is until the callback."""
+        run_and_call_back(lambda: self.copy_to_remote(source, target, nbytes), callback)
+
+    def async_copy_from_remote(
+        self, source: ArrayRef, target: HostBuffer, nbytes: int, callback: CallCallback
+    ) -> None:
+        """Start `copy_from_remote`; `target` must not be touched until the callback."""
+        run_and_call_back(lambda: self.copy_from_remote(source, target, nbytes), callback)
+
+    def async_stream_wait(self, device: Device, stream: int, callback: CallCallback) -> None:
+        """Call back when everything queued on the stream so far has finished."""
+
+        def wait() -> None:
+            api = self.get_device_api(device)
+            assert api is not None  # allow_missing is off
+            api.stream_sync(device, stream)
+
+        run_and_call_back(wait, callback)
+
+    @property
+    def table_index(self) -> int:
+        """Index in the session table; the same for the session's whole life."""
+        return SESSION_TABLE.index_of(self)
+
+    @staticmethod
+    def get(table_index: int) -> RPCSession:
+        """Return the live session of that index.
+
+        Raises
+        ------
+        LookupError
+            It never existed or is gone.
+        """
+        session = SESSION_TABLE.get(table_index)
+        assert isinstance(session, RPCSession)  # nothing else is ever inserted
+        return session
+
+    @abstractmethod
+    def shutdown(self) -> None:
+        """End the session and free what it holds.  Idempotent; running calls are stopped."""
+
+    # --- added ------------------------------------------------------------------------------------
+
+    def host_memory(self, handle: Handle) -> memoryview | None:
+        """Return the bytes of an array's C-order content, where they are this process's memory.
+
+        Lets a server receive into an array and send out of it without a copy.
+
+        Returns
+        -------
+        memoryview of ``B``, or None
+            Flat, writable unless the array is read-only, alive as long as it is referenced. None
+            when the array is elsewhere, or its elements do not lie one after the other.
+
+        Raises
+        ------
+        InvalidHandle
+            No array of this session.
+        """
+        del handle
+        return None
+
+    def statistics(self) -> dict[str, object]:
+        """Return counters of this side: plain numbers, never a round trip."""
+        return {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.shutdown()
+
+
+def run_and_call_back(work: Callable[[], Value], callback: CallCallback) -> None:
+    """Run `work` here and tell `callback` how it ended.
+
+    `KeyboardInterrupt` and its like are not caught: they are this thread's own.
+    """
+    try:
+        value = work()
+    except RemoteCancelled:
+        callback(CallStatus.CANCELLED, None)
+    except DeadlineExceeded:
+        callback(CallStatus.DEADLINE, None)
+    except Exception as error:  # noqa: BLE001 -- whatever it is, it goes to the callback
+        callback(CallStatus.EXCEPTION, describe_exception(error, traceback.format_exc()))
+    else:
+        callback(CallStatus.RETURN, value)
+
+
+def raise_or_return(status: CallStatus, value: Value) -> Value:
+    """Turn what a callback received back into a return or a raise."""
+    if status is CallStatus.RETURN:
+        return value
+    if status is CallStatus.EXCEPTION:
+        assert isinstance(value, ErrorInfo)  # by the contract of CallStatus
+        raise rebuild_exception(value)
+    if status is CallStatus.CANCELLED:
+        message = "the call was cancelled, confirmed by the session that ran it"
+        raise RemoteCancelled(message, confirmed=True)
+    if status is CallStatus.DEADLINE:
+        message = "the call's time was up; the session that ran it stopped it"
+        raise DeadlineExceeded(message)
+    raise value
