@@ -49,6 +49,8 @@ class WireProtocol(ABC):
     Receiving is not thread-safe: one thread at a time, as the connection's reader.
     """
 
+    frames_sent: int
+    frames_received: int
     state: State
     sink: PayloadSink
     """Set by the endpoint before the first byte; by default a fresh buffer for each piece."""

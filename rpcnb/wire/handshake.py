@@ -147,7 +147,7 @@ class Handshake(ABC):
         LocalProtocolError
             The handshake is over, and agreed.
         """
-        if not self.needed and (self.done or not data):
+        if self.done:
             raise LocalProtocolError("the handshake is over")
         self._received += data
         needed, self.needed = self.needed, 0  # should a step raise, the handshake is over
@@ -158,7 +158,9 @@ class Handshake(ABC):
             self._transcript.update(part)
             needed = self._next(part)
         self._check_amount()
-        if self._received and not needed and not self.done:
+        if self.done:
+            self.rest = bytes(self._received)
+        elif self._received and not needed:
             raise RemoteProtocolError("bytes where none were expected")
         self.needed = needed
 
@@ -293,12 +295,6 @@ class ClientHandshake(Handshake):
                 resume_key,
             ),
         )
-
-    def receive_data(self, data: Buffer) -> None:
-        """Take what arrived, in any pieces; see `Handshake.receive_data`."""
-        super().receive_data(data)
-        if self.done:
-            self.rest = bytes(self._received)
 
 
 class ServerHandshake(Handshake):

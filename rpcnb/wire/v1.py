@@ -106,11 +106,11 @@ class WireV1(WireProtocol):
     def prepare(self, message: Message) -> Prepared:
         """Encode a message; see `WireProtocol.prepare`.  Thread-safe."""
         kind = KIND_OF[type(message)]
-        if isinstance(message, CallFunc) and message[3:] == _PLAIN_CALL:
-            header = self._plain_call(message.function, message.args)
-            if header is not None:
-                return Prepared(kind, message.id, header, (), 0)
         try:
+            if isinstance(message, CallFunc) and message[3:] == _PLAIN_CALL:
+                header = self._plain_call(message.function, message.args)
+                if header is not None:
+                    return Prepared(kind, message.id, header, (), 0)
             if kind in _BULK:
                 return self._prepare_bulk(kind, message)
             return self._prepare(kind, message)

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import contextlib
+import time
+import tracemalloc
+
+import pytest
+from hypothesis import given, strategies as st
+
+from rpcnb.core.errors import DecodeError
+from rpcnb.core.limits import DEFAULT_LIMITS, MIB
+from rpcnb.wire.codec import PLACE, Code, extension, pack
+from rpcnb.wire.decoder import Decoder
+
+
+def decode(header: bytes, payload: bytes = b""):
+    return Decoder(DEFAULT_LIMITS).fields(header, payload)
+
+
+def content(code: int, document: object) -> bytes:
+    return pack([extension(code, pack(document))])
+
+
+def beside(code: int, offset: int, nbytes: int) -> object:
+    return extension(Code.OUT_OF_LINE, PLACE.pack(code, offset, nbytes))
+
+
+def tuples(depth: int) -> bytes:
+    inner = pack(None)
+    for _ in range(depth):
+        inner = pack(extension(Code.TUPLE, b"\x91" + inner))
+    return b"\x91" + inner
+
+
+COLLIDING = [k * (2**61 - 1) for k in range(1, 4097)]
+
+BOMBS = {
+    "lists in lists": b"\x91" * 10_000,
+    "lists of 1,024 in lists": b"\xdc\x04\x00" * 1000,
+    "maps in maps": b"\x81\x01" * 10_000,
+    "long list": b"\xdd\xff\xff\xff\xff",
+    "long map": b"\xdf\xff\xff\xff\xff",
+    "long text": b"\xdb\xff\xff\xff\xff",
+    "long bytes": b"\xc6\xff\xff\xff\xff",
+    "long extension": b"\xc9\xff\xff\xff\xff\x05",
+    "tuples in tuples": tuples(500),
+    "colliding keys": content(
+        Code.PAIRS, [[x for k in COLLIDING[i::8] for x in (k, 0)] for i in range(8)]
+    ),
+}
+
+WRONG = {
+    "nothing": (b"", b"payload"),
+    "no list": (pack(5), b""),
+    "rest": (b"\x90\x90", b""),
+    "cut": (b"\x92\x01", b""),
+    "reserved byte": (b"\x91\xc1", b""),
+    "not UTF-8": (b"\x91\xa1\xff", b""),
+    "list as key": (b"\x91\x81\x90\x01", b""),
+    "unknown extension": (pack([extension(99, b"")]), b""),
+    "place too short": (pack([extension(Code.OUT_OF_LINE, b"123")]), b""),
+    "place of a place": (pack([beside(Code.OUT_OF_LINE, 0, 9)]), bytes(9)),
+    "beyond the payload": (pack([beside(Code.BYTES, 5, 6)]), bytes(10)),
+    "payload twice": (pack([beside(Code.BYTES, 0, 10)] * 2), bytes(10)),
+    "payload left over": (pack([beside(Code.BYTES, 0, 9)]), bytes(10)),
+    "tuple of no list": (content(Code.TUPLE, 5), b""),
+    "pieces of no list": (content(Code.LONG_LIST, [5]), b""),
+    "pair without value": (content(Code.PAIRS, [[1]]), b""),
+    "pair with list as key": (content(Code.PAIRS, [[[], 1]]), b""),
+    "slice of two": (content(Code.SLICE, [1, 2]), b""),
+    "slice of text": (content(Code.SLICE, ["a", 1, 2]), b""),
+    "ellipsis with content": (pack([extension(Code.ELLIPSIS, b"x")]), b""),
+    "complex too short": (pack([extension(Code.COMPLEX, b"x")]), b""),
+    "handle negative": (content(Code.OBJECT_REF, [-1]), b""),
+    "handle as text": (content(Code.FUNCTION_REF, ["1"]), b""),
+    "handle as truth": (content(Code.MODULE_REF, [True]), b""),
+    "no handle": (content(Code.ITERATOR_REF, []), b""),
+    "too many fields": (content(Code.ITERATOR_REF, [1, "x", 2]), b""),
+    "names are numbers": (content(Code.MODULE_REF, [1, "m", [1]]), b""),
+    "object dtype": (content(Code.DTYPE, ["|O"]), b""),
+    "endless dtype": (content(Code.DTYPE, [[4, [["a", [4, [["a", 5, 0, []]]], 0, []]]]]), b""),
+    "field outside": (content(Code.DTYPE, [[4, [["a", "<f8", 0, []]]]]), b""),
+    "field of three": (content(Code.DTYPE, [[4, [["a", "<f4", 0]]]]), b""),
+    "giant elements": (content(Code.DTYPE, ["|S999999"]), b""),
+    "unknown device": (content(Code.DEVICE, [999, 0]), b""),
+    "negative dimension": (content(Code.ARRAY, ["<f8", [-1], b""]), b""),
+    "overflowing shape": (content(Code.ARRAY, ["|u1", [2**40, 2**40], b""]), b""),
+    "65 dimensions": (content(Code.ARRAY, ["|u1", [1] * 65, b"x"]), b""),
+    "array data missing": (content(Code.ARRAY, ["<f8", [2], b"1234567"]), b""),
+    "array data as text": (content(Code.ARRAY, ["|u1", [1], "x"]), b""),
+    "strides missing": (content(Code.ARRAY_REF, [1, [2, 2], "|u1", [1, 0], 0, 0, [1]]), b""),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_refused_at_once_and_costs_no_memory(name):
+    tracemalloc.start()
+    start = time.perf_counter()
+    try:
+        with pytest.raises(DecodeError):
+            decode(BOMBS[name])
+        seconds = time.perf_counter() - start
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 9 * MIB  # nested lists of 1,024 reserve, but never touch, 8 KiB each
+    assert seconds < 1
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_no_encoder_makes_is_refused(name):
+    with pytest.raises(DecodeError):
+        decode(*WRONG[name])
+
+
+@pytest.mark.parametrize("code", range(-128, 128))
+@pytest.mark.parametrize("size", [0, 1, 8, 9, 16, 200])
+def test_every_extension_number_with_nonsense_in_it_is_a_value_or_refused(code, size):
+    body = bytes([code & 0xFF]) + b"\xd5" * size
+    header = b"\x91\xc7" + bytes([size]) + body
+    with contextlib.suppress(DecodeError):
+        assert len(decode(header)) == 1
+
+
+@given(header=st.binary(max_size=60), payload=st.binary(max_size=20))
+def test_noise_is_fields_or_refused(header, payload):
+    with contextlib.suppress(DecodeError):
+        assert type(decode(header, payload)) is list
+
+
+def test_a_decoder_goes_on_after_an_error():
+    decoder = Decoder(DEFAULT_LIMITS)
+    for _ in range(30):
+        with pytest.raises(DecodeError):
+            decoder.fields(tuples(30))
+    assert decoder.fields(tuples(3)) == [(((None,),),)]
+
+
+def test_array_data_is_a_view_of_the_payload():
+    payload = bytearray(5000)
+    data = extension(Code.ARRAY, pack(["|u1", [5000], beside(Code.DATA, 0, 5000)]))
+    (array,) = decode(pack([data]), payload)
+    assert array.data.obj is payload

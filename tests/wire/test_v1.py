@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from rpcnb.core.errors import EncodeError, LimitExceeded, LocalProtocolError, RemoteProtocolError
+from rpcnb.core.limits import DEFAULT_LIMITS
+from rpcnb.testing.strategies import EXAMPLES, same
+from rpcnb.testing.wire_suite import WireSuite, feed, to_bytes
+from rpcnb.wire.base import State
+from rpcnb.wire.frames import FIXED, Fixed
+from rpcnb.wire.messages import (
+    CallFunc,
+    Cancel,
+    CopyData,
+    FreeHandles,
+    Goodbye,
+    Kind,
+    Ping,
+    Pong,
+    Return,
+    Side,
+)
+from rpcnb.wire.v1 import WireV1
+
+
+class TestWireV1(WireSuite):
+    def make(self, side: Side) -> WireV1:
+        return WireV1(side)
+
+
+def frame(*, to: Side = Side.SERVER, header: bytes = b"", payload: bytes = b"", **fixed) -> bytes:
+    values = Fixed(Kind.PING, 0, 1, len(header), 1, 1, 0, len(payload))._replace(**fixed)
+    return FIXED.pack(*values) + header + payload
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"flags": 1}, "flags 1"),
+        ({"epoch": 2}, "epoch 2"),
+        ({"sequence": 2}, "frame 2 where 1"),
+        ({"sequence": 0}, "frame 0 where 1"),
+        ({"ack": 1}, "frame 1 acknowledged"),
+        ({"kind": 0x99}, "kind 0x99 is not allowed"),
+        ({"kind": Kind.STARTED}, "Started is not allowed when open"),
+        ({"kind": Kind.FREE_HANDLES}, "FreeHandles with a request id"),
+        ({"header": b"\x91\x01"}, "in Ping: 1 fields where 0"),
+        ({"kind": Kind.CANCEL, "header": b"\xc0"}, "no list"),
+        ({"header": b"\x90", "payload": b"x"}, "payload it does not explain"),
+        ({"kind": Kind.COPY_TO_REMOTE, "header": b"\x91\xc3", "payload": b"x"}, "bool where"),
+    ],
+)
+def test_a_wrong_frame_is_named_and_ends_the_connection(change, says):
+    server = WireV1(Side.SERVER)
+    with pytest.raises(RemoteProtocolError, match=says):
+        server.receive_data(frame(**change))
+    assert server.state is State.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("change", "limit"),
+    [({"header_nbytes": 65537}, 65536), ({"payload_nbytes": 2**32 - 1}, 16 * 1024 * 1024)],
+)
+def test_a_frame_that_is_too_large_is_refused_at_its_announcement(change, limit):
+    with pytest.raises(LimitExceeded) as caught:
+        WireV1(Side.SERVER).receive_data(frame(**change))
+    assert caught.value.limit == limit
+
+
+def test_an_ack_may_not_go_back():
+    client, server = WireV1(Side.CLIENT), WireV1(Side.SERVER)
+    server.frame(server.prepare(Ping(1)))
+    server.receive_data(frame(ack=1))
+    with pytest.raises(RemoteProtocolError, match="frame 0 acknowledged"):
+        server.receive_data(frame(sequence=2, ack=0))
+    assert client.state is State.OPEN
+
+
+def test_frames_acknowledge_what_was_received():
+    client, server = WireV1(Side.CLIENT), WireV1(Side.SERVER)
+    feed(server, to_bytes(client, [Ping(1), Ping(2)]))
+    (data,) = to_bytes(server, [Pong(1)])
+    assert Fixed(*FIXED.unpack_from(data)).ack == 2
+    assert client.receive_data(data) == [Pong(1)]
+    assert (server.frames_received, server.frames_sent) == (2, 1)
+
+
+def test_the_largest_header_arrives_byte_by_byte():
+    client, server = WireV1(Side.CLIENT), WireV1(Side.SERVER)
+    sent = [CallFunc(1, 2, tuple("x" * 1000 for _ in range(60))), Cancel(1)]
+    stream = b"".join(to_bytes(client, sent))
+    header_nbytes = Fixed(*FIXED.unpack_from(stream)).header_nbytes
+    assert 60_000 < header_nbytes <= DEFAULT_LIMITS.frame_header
+    assert feed(server, [bytes([byte]) for byte in stream]) == sent
+
+
+def test_lowered_limits_hold_for_both_directions():
+    limits = replace(DEFAULT_LIMITS, frame_payload=10_000)
+    small, usual = WireV1(Side.CLIENT, limits=limits), WireV1(Side.SERVER)
+    with pytest.raises(LimitExceeded):
+        small.prepare(CallFunc(1, 2, ("x" * 10_001,)))
+    with pytest.raises(LimitExceeded):
+        feed(small, to_bytes(usual, [Return(1, "x" * 10_001)]))
+
+
+def test_a_piece_whose_size_is_wrong_is_not_sent():
+    with pytest.raises(EncodeError, match="2 bytes in a piece of 3"):
+        WireV1(Side.SERVER).prepare(CopyData(1, 0, 3, last=True, payload=b"ab"))
+
+
+def test_a_sink_of_another_size_is_a_mistake_of_this_side():
+    client, server = WireV1(Side.CLIENT), WireV1(Side.SERVER)
+    server.sink = lambda piece: memoryview(bytearray(1))
+    with pytest.raises(ValueError, match="the sink gave 1 bytes for 3"):
+        feed(server, to_bytes(client, [EXAMPLES[Kind.COPY_TO_REMOTE]]))
+
+
+@pytest.mark.parametrize("request_id", [-1, 2**64, "1"])
+def test_a_request_id_that_does_not_fit_is_not_sent(request_id):
+    client = WireV1(Side.CLIENT)
+    with pytest.raises(LocalProtocolError):
+        client.frame(client.prepare(Ping(request_id)))
+    assert client.frames_sent == 0
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        CallFunc(1, -1, (1,)),
+        CallFunc(1, "f", (1,)),
+        CallFunc(1, 2, (), {}, timeout="soon"),
+        FreeHandles(((1, 99, "x"),)),
+        Goodbye(error=3),
+    ],
+)
+def test_a_field_of_the_wrong_type_is_not_sent(message):
+    with pytest.raises(EncodeError):
+        WireV1(Side.CLIENT).prepare(message)
+
+
+def test_an_error_names_the_keyword_argument():
+    with pytest.raises(EncodeError, match="argument 'x': object cannot be sent by value"):
+        WireV1(Side.CLIENT).prepare(CallFunc(1, 2, (), {"x": object()}))
+
+
+def test_messages_prepared_by_many_threads_are_the_same():
+    client, server = WireV1(Side.CLIENT), WireV1(Side.SERVER)
+    sent = [CallFunc(i, 2, (i, 1 << 70, complex(0, i), "x" * i * 50)) for i in range(200)]
+    prepared = [None] * len(sent)
+
+    def work(start):
+        for i in range(start, len(sent), 4):
+            prepared[i] = client.prepare(sent[i])
+
+    threads = [threading.Thread(target=work, args=(start,)) for start in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    stream = b"".join(bytes(part) for one in prepared for part in client.frame(one))
+    assert same(server.receive_data(stream), sent)
+
+
+def test_after_goodbye_what_was_on_its_way_is_still_read():
+    client, server = WireV1(Side.CLIENT), WireV1(Side.SERVER)
+    on_its_way = to_bytes(server, [Return(1, 5)])
+    assert feed(server, to_bytes(client, [Goodbye("x" * 6000)])) == [Goodbye("x" * 6000)]
+    assert (client.state, server.state) == (State.CLOSING, State.CLOSED)
+    assert feed(client, on_its_way) == [Return(1, 5)]
