@@ -1,0 +1,31 @@
+"""Public test suites: subclass one to show that an implementation keeps its interface's contract.
+
+Rules for this folder: nothing of the package imports it; it needs the ``test`` extra (pytest,
+hypothesis).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rpcnb.testing.session_suite import SessionSuite
+    from rpcnb.testing.transport_suite import TransportSuite
+    from rpcnb.testing.wire_suite import WireSuite
+
+__all__ = ["SessionSuite", "TransportSuite", "WireSuite"]
+
+_MODULES = {
+    "SessionSuite": "rpcnb.testing.session_suite",
+    "TransportSuite": "rpcnb.testing.transport_suite",
+    "WireSuite": "rpcnb.testing.wire_suite",
+}
+
+
+def __getattr__(name: str) -> object:
+    # Lazy: who tests a transport need not be able to import what sessions need.
+    if name not in _MODULES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(_MODULES[name]), name)

@@ -1,0 +1,150 @@
+"""Unix sockets: processes of one machine, guarded by file permissions.
+
+Never abstract ones: those have no owner and no mode.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import stat
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rpcnb.core.errors import AddressError, ConnectError, TransportTimeout
+from rpcnb.core.limits import MIB
+from rpcnb.transport.base import Backend
+from rpcnb.transport.sockets import BACKLOG, SocketListener, SocketTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rpcnb.transport.address import Address
+
+SEND_BUFFER = 1 * MIB
+"""Measured as in `tcp`: 1.25 times the speed of the default; 512 KiB and 4 MiB do the same."""
+
+
+class UnixBackend(Backend):
+    """``unix:///absolute/path``."""
+
+    def connect(self, address: Address, timeout: float | None) -> SocketTransport:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            _tune(sock)
+            sock.settimeout(timeout)
+            sock.connect(address.path)
+            return SocketTransport(sock)
+        except OSError as error:
+            sock.close()
+            raise _connect_error(address, timeout, error) from error
+        except BaseException:
+            sock.close()
+            raise
+
+    def listen(self, address: Address) -> UnixListener:
+        path = Path(address.path)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with _alone_in(path.parent):
+                _remove_stale(path)
+                sock.bind(address.path)
+                path.chmod(0o600)  # in time: nobody can connect before `listen`
+                sock.listen(BACKLOG)
+            return UnixListener(sock)
+        except OSError as error:
+            sock.close()
+            if isinstance(error, ConnectError):
+                raise
+            raise _listen_error(address, error) from error
+
+
+class UnixListener(SocketListener):
+    """Accepts connections at its socket file, which it removes at the end."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self._path = Path(os.fsdecode(sock.getsockname()))
+        self._inode = _inode(self._path)
+        self._process = os.getpid()
+
+    def _tune(self, sock: socket.socket) -> None:
+        _tune(sock)
+
+    def close(self) -> None:
+        # A forked child closes its copy of the listener; the file stays its parent's.
+        if not self._closed and self._process == os.getpid():
+            with suppress(OSError), _alone_in(self._path.parent):
+                if _inode(self._path) == self._inode:
+                    self._path.unlink()
+        super().close()
+
+
+def _tune(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    status = path.lstat()
+    return status.st_dev, status.st_ino
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other servers out of `folder` meanwhile.
+
+    Between `bind` and `listen` a socket file looks like a stale one: without this, two servers that
+    start at the same time could each remove the other's.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_stale(path: Path) -> None:
+    """Make way at `path` if all there is is the socket file of a server that is gone."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        message = f"{path} exists and is not a socket; choose another path"
+        raise ConnectError(message)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # a server with a full queue is alive, too
+        if probe.connect_ex(str(path)) != errno.ECONNREFUSED:
+            message = f"a server already listens at {path}; stop it, or choose another path"
+            raise ConnectError(message)
+    path.unlink()
+
+
+def _connect_error(address: Address, timeout: float | None, error: OSError) -> Exception:
+    if isinstance(error, TimeoutError):
+        return TransportTimeout(f"no answer from {address} within {timeout} s")
+    if error.errno is None:
+        return _too_long(address)
+    return ConnectError(
+        f"nothing answers at {address} ({error.strerror}); is the server running? "
+        "'rpcnb serve' starts one"
+    )
+
+
+def _listen_error(address: Address, error: OSError) -> Exception:
+    if error.errno is None:
+        return _too_long(address)
+    return ConnectError(f"cannot listen at {address}: {error.strerror}")
+
+
+def _too_long(address: Address) -> AddressError:
+    length = len(os.fsencode(address.path))
+    return AddressError(
+        f"the path of {address} is too long for a Unix socket ({length} bytes; about 100 are "
+        "possible); for example unix:///tmp/folder/rpcnb.sock"
+    )

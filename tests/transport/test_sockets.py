@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import errno
+import socket
+from contextlib import closing
+
+import pytest
+
+from rpcnb.core.errors import ConnectionClosed
+from rpcnb.testing.transport_suite import PATIENCE, receive
+from rpcnb.transport import connect, listen
+from rpcnb.transport.sockets import SocketTransport, format_address, wait_for_any
+
+
+@pytest.fixture
+def pair():
+    with (
+        listen("tcp://127.0.0.1:0") as listener,
+        connect(listener.url, PATIENCE) as near,
+        listener.accept(PATIENCE) as far,
+    ):
+        yield near, far
+
+
+def test_socket_is_put_into_blocking_mode():
+    one, other = socket.socketpair()
+    one.settimeout(0.01)
+    with SocketTransport(one), other:
+        assert one.gettimeout() is None
+
+
+def test_closing_leaks_no_descriptor(no_leaked_fds):
+    with (
+        listen("tcp://127.0.0.1:0") as listener,
+        connect(listener.url, PATIENCE) as near,
+        listener.accept(PATIENCE),
+    ):
+        near.abort()
+
+
+def test_cause_of_a_lost_connection_is_chained(pair):
+    near, far = pair
+    far.abort()
+    with pytest.raises(ConnectionClosed, match="was lost: ") as caught:
+        near.receive_into(memoryview(bytearray(1)))
+    assert caught.value.__cause__.errno == errno.ECONNRESET
+
+
+def test_large_sends_and_gathers_work_where_there_is_no_sendmsg(pair):
+    near, far = pair
+
+    class Plain(socket.socket):
+        sendmsg = property()  # what a system without it looks like: no such attribute
+
+    with SocketTransport(Plain(fileno=near.detach())) as plain:
+        assert plain.send([b"ab", b"", b"cd"]) == 4
+        assert receive(far, 4) == b"abcd"
+
+
+@pytest.mark.parametrize(
+    ("expected", "family", "address"),
+    [
+        ("tcp://127.0.0.1:1", socket.AF_INET, ("127.0.0.1", 1)),
+        ("tcp://[::1]:1", socket.AF_INET6, ("::1", 1, 0, 0)),
+        ("unix:///a", socket.AF_UNIX, "/a"),
+        ("unix:unnamed", socket.AF_UNIX, ""),
+    ],
+)
+def test_addresses_are_written_as_urls(expected, family, address):
+    assert format_address(family, address) == expected
+
+
+def test_closed_descriptors_do_not_block():
+    assert wait_for_any([-1], None)
+    one, other = socket.socketpair()
+    with one, other:
+        assert not wait_for_any([one.fileno()], 0)
+        assert wait_for_any([one.fileno()], 0, writing=True)
+
+
+def test_listener_survives_running_out_of_descriptors(run_python):
+    code = """
+import resource
+from rpcnb.core.errors import TransportError
+from rpcnb.transport import connect, listen
+with listen("tcp://127.0.0.1:0") as listener, connect(listener.url) as near:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (near.fileno() + 1, hard))
+    try:
+        listener.accept(5)
+    except TransportError as error:
+        print(error)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with listener.accept(5) as far:
+        print(far.peer_address == near.local_address)
+"""
+    said, accepted = run_python(code).splitlines()
+    assert said.endswith("could not be accepted: Too many open files")
+    assert accepted == "True"
+
+
+def test_detached_connection_goes_on(pair):
+    near, far = pair
+    with closing(socket.socket(fileno=near.detach())) as sock:
+        assert near.closed
+        sock.sendall(b"on")
+        buffer = bytearray(2)
+        assert far.receive_into(memoryview(buffer)) == 2
+        with pytest.raises(ConnectionClosed):
+            near.detach()
