@@ -387,7 +387,7 @@ def describe_exception(error: BaseException, traceback: str) -> ErrorInfo:
     # str() of a foreign exception is foreign code: it may raise, and must not hide the error.
     try:
         message = str(error)
-    except Exception as second:  # noqa: BLE001
+    except Exception as second:  # noqa: BLE001 -- see above
         message = f"<str() of this {cls.__name__} raised {type(second).__name__}>"
     args = tuple(error.args) if plain else ()
     if isinstance(error, FunctionNotFound):

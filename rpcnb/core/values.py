@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, NewType, TypeAlias
+from typing import TYPE_CHECKING, Any, NewType, TypeAlias
 
 from rpcnb.core.device import CPU, Device
-from rpcnb.core.dtype import DType
+
+if TYPE_CHECKING:
+    from rpcnb.core.dtype import DType
 
 Handle = NewType("Handle", int)
 """Names one object in the session that issued it: a counter, never reused, never a pointer."""

@@ -22,7 +22,6 @@ from rpcnb.core.errors import (
     ProtocolError,
     SessionError,
     TransportError,
-    TransportTimeout,
 )
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.endpoint.greeting import exchange, send_due

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -30,6 +29,8 @@ from rpcnb.wire.messages import Side
 from rpcnb.wire.v1 import WireV1
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rpcnb.session.base import RPCSession
     from rpcnb.transport.base import Transport
 

@@ -20,7 +20,6 @@ runs a call, the background thread reads on, and sees CANCEL and PING.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
@@ -54,6 +53,8 @@ from rpcnb.wire.messages import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from rpcnb.transport.base import Transport
     from rpcnb.wire.base import Prepared, WireProtocol
 
@@ -228,12 +229,9 @@ class Connection:
     def _read_for(self, pending: Pending, deadline: Deadline) -> None:
         plain = deadline is NEVER
         while not (pending.done or pending.inbox):
-            if plain and not self._careful:
-                self._read_once()
-            elif self._wait_readable(pending, deadline):
-                self._read_once()
-            else:
+            if not (plain and not self._careful) and not self._wait_readable(pending, deadline):
                 return
+            self._read_once()
 
     def _wait_readable(self, pending: Pending, deadline: Deadline) -> bool:
         """Wait for bytes without consuming any, so that it can be given up at any time."""
@@ -304,8 +302,8 @@ class Connection:
             nbytes = self.transport.receive_into(self.protocol.receive_buffer())
             if nbytes == 0:
                 self.protocol.receive_eof()
-                message = "the peer closed the connection"
-                raise ConnectionClosed(message)  # noqa: TRY301 -- one place ends the connection
+                reason = "the peer closed the connection"
+                raise ConnectionClosed(reason)
             self.bytes_received += nbytes
             messages = self.protocol.received(nbytes)
         except TransportError as error:
@@ -314,8 +312,8 @@ class Connection:
             self._refuse(error)
         else:
             handlers = self._handlers
-            for message in messages:
-                handlers[type(message)](message)
+            for arrived in messages:
+                handlers[type(arrived)](arrived)
 
     def _refuse(self, error: ProtocolError) -> None:
         """Say goodbye to a peer whose bytes make no sense."""

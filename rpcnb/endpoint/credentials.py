@@ -14,11 +14,14 @@ import os
 import secrets
 import stat
 import tempfile
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import AddressError, AuthenticationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SECRET_NBYTES = 32
 
@@ -34,6 +37,8 @@ class ConnectionFile:
     version: str = ""
     started: float = 0.0
     """Seconds since the epoch."""
+    dedicated: bool = False
+    """Its process does nothing but serve: `rpcnb stop` may end it."""
 
 
 def new_token() -> str:

@@ -7,7 +7,6 @@ gateway, and sessions chain.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rpcnb.core.device import Device, DeviceAttr
@@ -46,10 +45,11 @@ from rpcnb.wire.messages import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from rpcnb.core.values import CallbackRef, Value
     from rpcnb.endpoint.connection import Connection
     from rpcnb.endpoint.pending import Pending
-    from rpcnb.session.device_api import DeviceAPI
 
 
 class ServedCall(CallObserver):
@@ -66,11 +66,6 @@ class ServedCall(CallObserver):
         """The callback it waits for."""
 
     def started(self) -> None:
-        """Say so at once where nothing else will; else see `Dispatcher.on_takeover`."""
-        if self._message.stream or not self._dispatcher.is_local:
-            self.announce()
-
-    def announce(self) -> None:
         """Tell the caller that the call runs, once."""
         if not self._announced:
             self._announced = True
@@ -239,7 +234,7 @@ class Dispatcher:
     def on_takeover(self) -> None:
         """Tell callers that their calls run: only those that take long get here."""
         for served in list(self.calls.values()):
-            served.announce()
+            served.started()
 
     def on_closed(self, reason: Exception) -> Exception:
         """Stop everything the peer started."""

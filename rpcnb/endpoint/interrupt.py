@@ -14,6 +14,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from threading import get_ident, main_thread
 from types import FrameType, TracebackType
 from typing import Self, TypeAlias
@@ -21,7 +22,7 @@ from typing import Self, TypeAlias
 SignalHandler: TypeAlias = Callable[[int, FrameType | None], object] | int | None
 
 _MAIN = main_thread().ident
-_swap: Callable[[int, SignalHandler], SignalHandler] = signal.signal.__wrapped__  # type: ignore[attr-defined]
+_swap: Callable[[int, SignalHandler], SignalHandler] = import_module("_signal").signal
 SIGINT = int(signal.SIGINT)
 
 

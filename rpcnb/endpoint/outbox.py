@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rpcnb.transport.base import Transport
     from rpcnb.wire.base import Prepared, WireProtocol
     from rpcnb.wire.messages import Buffer

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
 from rpcnb.session.base import NO_OBSERVER, CallCallback, CallObserver, CallStatus
 
 if TYPE_CHECKING:
+    import threading
+
     from rpcnb.core.values import Value
     from rpcnb.wire.messages import CallFunc
 

@@ -8,7 +8,6 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -22,6 +21,8 @@ from rpcnb.session.functions import REGISTRY, FunctionRegistry
 from rpcnb.transport import registry as transports
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from rpcnb.endpoint.zygote import Ticket
     from rpcnb.session.base import RPCSession
     from rpcnb.transport.base import Transport
@@ -95,6 +96,8 @@ class Server:
         self.connection_file: Path | None = None
         """The file that was written; None while not listening."""
         self.url = self._listen_url
+        self.function_count = 0
+        """How many functions it offers; known once started."""
         self._broker: Broker | None = None
         self._closed = threading.Event()
 
@@ -121,6 +124,7 @@ class Server:
             listener.close()
             raise
         self.url = listener.url
+        self.function_count = staff.function_count or len(self._service.registry.names())
         self._broker = Broker(listener, self._secret, self.name, staff, self._service.limits)
         self._broker.start()
         self.connection_file = write_connection_file(self._describe(), self._file)

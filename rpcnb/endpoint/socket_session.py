@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from rpcnb.core.deadline import Deadline
+from rpcnb.core.device import DeviceAttr
 from rpcnb.core.errors import (
     DeviceError,
+    OutcomeUnknown,
     RemoteInterrupted,
     SessionClosed,
     TransportTimeout,
 )
-from rpcnb.core.deadline import Deadline
-from rpcnb.core.device import DeviceAttr
 from rpcnb.endpoint import callback, transfer
 from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.housekeeper import HOUSEKEEPER
@@ -45,6 +45,8 @@ from rpcnb.wire.messages import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from rpcnb.core.device import Device
     from rpcnb.core.values import ArrayRef, FunctionRef, Handle, TypeCode, Value
     from rpcnb.endpoint.pending import Pending
@@ -145,7 +147,7 @@ class SocketSession(RPCSession):
             pending = self._start(func, args, kwargs, callback, options, observer)
         return SocketCall(self._connection, pending)
 
-    def _start(
+    def _start(  # noqa: PLR0917 -- private, on the path of every call
         self,
         func: FunctionRef,
         args: Sequence[Value],
@@ -212,7 +214,7 @@ class SocketSession(RPCSession):
         """Handle SIGINT: first ask, then stop waiting, then give the connection up."""
         if presses == 1:
             self._connection.post(Cancel(pending.id))
-        elif presses == 2:  # noqa: PLR2004 -- counts presses
+        elif presses == 2:
             self._connection.pending.pop(pending.id, None)
             pending.resolve(CallStatus.CANCELLED, None)
             pending.orphaned = True
@@ -332,7 +334,7 @@ class SocketSession(RPCSession):
     def _take_released(self) -> Prepared | None:
         if not self._released:
             return None
-        batch = []
+        batch: list[tuple[int, int, int]] = []
         try:
             while len(batch) < FREE_BATCH:
                 batch.append(self._released.popleft())
@@ -409,5 +411,9 @@ class SocketSession(RPCSession):
         """Find out what happened."""
         self._released.clear()
         if self._closing:
-            return SessionClosed(f"the session with {self.name} was closed")
-        return reason if self._autopsy is None else self._autopsy(reason)
+            told: Exception = SessionClosed(f"the session with {self.name} was closed")
+        else:
+            told = reason if self._autopsy is None else self._autopsy(reason)
+        if not isinstance(told, OutcomeUnknown):  # which only a call that is out can have
+            self._connection.reason = told
+        return told

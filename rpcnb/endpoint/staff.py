@@ -10,7 +10,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from rpcnb.core.errors import SessionError, TransportError
 from rpcnb.endpoint.zygote import Ticket, Zygote
@@ -30,6 +30,8 @@ class Staff(ABC):
     """Runs sessions on connections that have been greeted."""
 
     on_end: OnEnd
+    function_count: int = 0
+    """How many functions its sessions offer; known once started, where that is not this process."""
 
     @abstractmethod
     def start(self) -> None:
@@ -96,12 +98,15 @@ class ProcessStaff(Staff):
     def start(self) -> None:
         """Wait until the zygote has loaded what it serves."""
         line = self._reports.readline()
-        report = json.loads(line) if line else {"failed": "the zygote ended", "traceback": ""}
+        report: dict[str, Any] = (
+            json.loads(line) if line else {"failed": "the zygote ended", "traceback": ""}
+        )
         if "failed" in report:
             self.close()
             error = SessionError(report["failed"])
             error.add_note(report["traceback"])
             raise error
+        self.function_count = report["ready"]
         threading.Thread(target=self._listen, name="rpcnb-staff", daemon=True).start()
 
     def _listen(self) -> None:

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,8 @@ from rpcnb.wire.messages import Side
 from rpcnb.wire.v1 import WireV1
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from rpcnb.endpoint.zygote import Ticket
     from rpcnb.session.base import RPCSession
     from rpcnb.session.interrupts import SignalInterrupter
@@ -54,7 +55,7 @@ def run_worker(fd: int, ticket: Ticket, service: Service) -> None:
 
     interrupter = SignalInterrupter()
     interrupter.install()
-    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 -- a descriptor is wanted
+    with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     serve(adopt(fd), ticket, service, interrupter, stop_on_sigterm=True)
 

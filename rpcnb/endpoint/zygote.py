@@ -19,12 +19,14 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rpcnb.core.errors import ConnectionClosed
 from rpcnb.transport.descriptor import receive_descriptor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KILL_AFTER = 5.0
 """Seconds a worker gets to end after SIGTERM."""
@@ -158,7 +160,7 @@ class Zygote:
             _kill_group(pid)
             _signal(pid, signal.SIGKILL)
 
-    def _report(self, **fields: Any) -> None:  # noqa: ANN401 -- JSON
+    def _report(self, **fields: Any) -> None:
         try:
             self._control.sendall(json.dumps(fields).encode() + b"\n")
         except OSError:

@@ -1,0 +1,116 @@
+"""Tests of `rpcnb.endpoint.outbox`, over the in-memory transport and the real protocol."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rpcnb.core.errors import ConnectionClosed
+from rpcnb.endpoint.outbox import JOIN_LIMIT, Outbox
+from rpcnb.transport.memory import memory_pair
+from rpcnb.wire.messages import CopyToRemote, FreeHandles, Message, Ping, Side
+from rpcnb.wire.v1 import WireV1
+
+if TYPE_CHECKING:
+    from rpcnb.transport.base import Transport
+    from rpcnb.wire.base import Prepared
+
+
+class Rig:
+    """An outbox and the other end, decoded."""
+
+    def __init__(self) -> None:
+        self.near, self.far = memory_pair()
+        self.protocol = WireV1(Side.CLIENT)
+        self.riders: deque[Prepared] = deque()
+        self.outbox = Outbox(
+            self.near, self.protocol, lambda: self.riders.popleft() if self.riders else None
+        )
+        self._decoder = WireV1(Side.SERVER)
+
+    def receive(self, count: int) -> list[Message]:
+        messages: list[Message] = []
+        while len(messages) < count:
+            assert self.far.wait_readable(5.0), f"only {len(messages)} of {count} arrived"
+            nbytes = self.far.receive_into(self._decoder.receive_buffer())
+            messages.extend(self._decoder.received(nbytes))
+        return messages
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_messages_arrive_in_order_and_are_counted(rig: Rig) -> None:
+    for number in range(1, 50):
+        rig.outbox.send(rig.protocol.prepare(Ping(number)))
+    assert rig.receive(49) == [Ping(number) for number in range(1, 50)]
+    assert rig.outbox.nbytes == rig.near.bytes_sent
+
+
+def test_a_rider_goes_along_first(rig: Rig) -> None:
+    rig.riders.append(rig.protocol.prepare(FreeHandles(((1, 2, 1),))))
+    rig.outbox.send(rig.protocol.prepare(Ping(1)))
+    assert rig.receive(2) == [FreeHandles(((1, 2, 1),)), Ping(1)]
+
+
+def test_what_is_queued_while_another_thread_sends_is_sent_by_it(rig: Rig) -> None:
+    held = rig.outbox._lock
+    held.acquire()
+    sender = threading.Thread(target=rig.outbox.send, args=(rig.protocol.prepare(Ping(1)),))
+    sender.start()
+    sender.join(5.0)
+    assert not sender.is_alive(), "a small message must not wait for the send lock"
+    assert not rig.far.wait_readable(0)
+    held.release()
+    rig.outbox.flush()
+    assert rig.receive(1) == [Ping(1)]
+
+
+def test_bulk_is_sent_after_what_was_queued_before_it(rig: Rig) -> None:
+    rig.outbox._queue.append(rig.protocol.prepare(Ping(1)))
+    piece = CopyToRemote(2, 3, 0, 5, True, b"12345")
+    rig.outbox.send_bulk(rig.protocol.prepare(piece))
+    ping, copy = rig.receive(2)
+    assert ping == Ping(1)
+    assert isinstance(copy, CopyToRemote)
+    assert bytes(copy.payload) == b"12345"
+
+
+def test_more_than_fits_one_buffer_is_sent_in_several(rig: Rig) -> None:
+    count = 2 * JOIN_LIMIT // 36
+    rig.outbox._queue.extend(rig.protocol.prepare(Ping(number)) for number in range(1, count))
+    rig.outbox.flush()
+    assert rig.receive(count - 1) == [Ping(number) for number in range(1, count)]
+
+
+def test_many_threads_lose_nothing_and_mix_nothing(rig: Rig) -> None:
+    threads = [
+        threading.Thread(
+            target=lambda base=base: [  # type: ignore[misc]
+                rig.outbox.send(rig.protocol.prepare(Ping(base + n))) for n in range(200)
+            ]
+        )
+        for base in range(1000, 9000, 1000)
+    ]
+    for thread in threads:
+        thread.start()
+    received = rig.receive(1600)
+    for thread in threads:
+        thread.join(5.0)
+    ids = [message.id for message in received if isinstance(message, Ping)]
+    assert sorted(ids) == sorted(base + n for base in range(1000, 9000, 1000) for n in range(200))
+    for base in range(1000, 9000, 1000):
+        mine = [number for number in ids if base <= number < base + 1000]
+        assert mine == sorted(mine)
+
+
+def test_a_dead_transport_is_reported_to_the_sender(rig: Rig) -> None:
+    transport: Transport = rig.near
+    transport.close()
+    with pytest.raises(ConnectionClosed):
+        rig.outbox.send(rig.protocol.prepare(Ping(1)))
