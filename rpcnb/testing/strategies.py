@@ -21,6 +21,7 @@ from rpcnb.core.values import (
     DTypeValue,
     FunctionInfo,
     FunctionRef,
+    Handle,
     IteratorRef,
     ModuleRef,
     ObjectRef,
@@ -84,7 +85,7 @@ def array_refs(draw: st.DrawFn) -> ArrayRef:
     shape = draw(_SHAPES)
     steps = st.lists(st.integers(-(2**63), 2**63 - 1), min_size=len(shape), max_size=len(shape))
     return ArrayRef(
-        draw(NATURALS),
+        Handle(draw(NATURALS)),
         shape,
         draw(st.sampled_from(DTYPES)),
         draw(_DEVICES),

@@ -53,7 +53,7 @@ class Decoder:
         except DecodeError:
             raise
         except FORMAT_ERRORS as error:
-            raise DecodeError(f"not a document: {error}") from error
+            raise DecodeError(f"not a document: {str(error) or type(error).__name__}") from error
         finally:
             used, self._payload = len(self._payload), memoryview(b"")
         if type(fields) is not list or self._used != used:

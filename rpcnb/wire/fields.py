@@ -170,9 +170,14 @@ def record_of(cls: Callable[..., Any], **kinds: FieldKind) -> FieldKind:
 
 
 def _dtype_plain(dtype: DType) -> Any:
+    itemsize_of(dtype)
+    return _dtype_parts(dtype)
+
+
+def _dtype_parts(dtype: DType) -> Any:
     if not isinstance(dtype, RecordDType):
         return dtype
-    fields = [[f.name, _dtype_plain(f.dtype), f.offset, list(f.shape)] for f in dtype.fields]
+    fields = [[f.name, _dtype_parts(f.dtype), f.offset, list(f.shape)] for f in dtype.fields]
     return [dtype.itemsize, fields]
 
 
@@ -199,6 +204,11 @@ def _read_field(value: Any, limits: Limits, depth: int) -> Field:
     TEXT.check(name, limits)
     inner = _read_dtype(dtype, limits, depth + 1)
     return Field(name, inner, natural(offset), SHAPE.check(shape, limits))
+
+
+def _shape_plain(shape: tuple[int, ...]) -> list[int]:
+    element_count(shape)
+    return list(shape)
 
 
 def _shape_check(value: Any, limits: Limits) -> tuple[int, ...]:
@@ -263,7 +273,7 @@ REASON = FieldKind(int, natural)
 VALUE = FieldKind(_same, check_value)
 ARGS = FieldKind(list, _check_args)
 KWARGS = FieldKind(_same, _check_kwargs)
-SHAPE = FieldKind(list, _shape_check)
+SHAPE = FieldKind(_shape_plain, _shape_check)
 STRIDES = optional(FieldKind(list, _strides_check))
 DTYPE = FieldKind(_dtype_plain, _dtype_check)
 DEVICE_TYPE = FieldKind(int, _device_type_check)

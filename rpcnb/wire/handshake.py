@@ -155,13 +155,10 @@ class Handshake(ABC):
             part = bytes(self._received[:needed])
             del self._received[:needed]
             self._consumed += needed
+            self._check_amount(0)
             self._transcript.update(part)
             needed = self._next(part)
-        self._check_amount()
-        if self.done:
-            self.rest = bytes(self._received)
-        elif self._received and not needed:
-            raise RemoteProtocolError("bytes where none were expected")
+        self._check_rest(needed)
         self.needed = needed
 
     def _next(self, part: bytes) -> int:
@@ -170,8 +167,17 @@ class Handshake(ABC):
         except StopIteration:
             return 0
 
-    def _check_amount(self) -> None:
-        amount = self._consumed + (0 if self.done else len(self._received))
+    def _check_rest(self, needed: int) -> None:
+        """Decide about bytes behind what was asked for: frames, or somebody's experiment."""
+        if self.done:
+            self.rest = bytes(self._received)
+            self._received.clear()
+        self._check_amount(len(self._received))
+        if self._received and not needed:
+            raise RemoteProtocolError("bytes where none were expected")
+
+    def _check_amount(self, waiting: int) -> None:
+        amount = self._consumed + waiting
         if amount > self._limits.preauth_bytes:
             raise LimitExceeded("handshake", amount, self._limits.preauth_bytes)
 

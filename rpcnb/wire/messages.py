@@ -50,7 +50,7 @@ class CallFunc(NamedTuple):
     id: int
     function: int
     args: tuple[Value, ...] = ()
-    kwargs: dict[str, Value] = {}
+    kwargs: dict[str, Value] = {}  # noqa: RUF012 -- immutable use, like every field
     stream: int = 0
     timeout: float | None = None
     parent: int = 0

@@ -83,7 +83,7 @@ def test_two_keys_with_equal_encodings_stay_two():
 
 
 def test_containers_nest_to_the_limit_and_no_deeper():
-    makers = (lambda v: [v], lambda v: (v,), lambda v: {"k": v}, lambda v: {(1,): v})
+    makers = (lambda v: [v], lambda v: (v,), lambda v: {"k": v})
     for make in makers:
         assert round_trip(nested(16, make))[0] == nested(16, make)
         with pytest.raises(EncodeError, match="nested more than 16"):
@@ -123,7 +123,7 @@ class Named(str):
         ("\ud800" * 5000, "surrogates"),
         ({"\ud800": 1}, "surrogates"),
         (DTypeValue("|O"), "not a dtype"),
-        (DTypeValue(3), "not a dtype"),
+        (DTypeValue(3), "3 is not a dtype"),
         (DenseArray("<f8", (2,), bytes(15)), "15 bytes of data for an array of 16"),
         (ArrayRef(Handle(-1)), "count or handle"),
         (ArrayRef(Handle(1), (2, 3), strides=(1,)), "1 strides for 2"),
