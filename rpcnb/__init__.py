@@ -50,17 +50,17 @@ if TYPE_CHECKING:
         WorkerDied as WorkerDied,
     )
     from rpcnb.endpoint.server import Server as Server
-    from rpcnb.manager import manager as manager
+    from rpcnb.manager import (
+        connect as connect,
+        local as local,
+        manager as manager,
+    )
     from rpcnb.notebook.extension import (
         load_ipython_extension as load_ipython_extension,
         unload_ipython_extension as unload_ipython_extension,
     )
     from rpcnb.remote.array import RemoteArray as RemoteArray
-    from rpcnb.remote.client import (
-        Remote as Remote,
-        connect as connect,
-        local as local,
-    )
+    from rpcnb.remote.client import Remote as Remote
     from rpcnb.remote.device import RemoteDevice as RemoteDevice
     from rpcnb.remote.function import RemoteFunction as RemoteFunction
     from rpcnb.remote.future import RemoteFuture as RemoteFuture
@@ -87,10 +87,10 @@ _PUBLIC = {
         SessionClosed SessionError TransportError TransportTimeout WorkerDied
     """,
     "rpcnb.endpoint.server": "Server",
-    "rpcnb.manager": "manager",
+    "rpcnb.manager": "connect local manager",
     "rpcnb.notebook.extension": "load_ipython_extension unload_ipython_extension",
     "rpcnb.remote.array": "RemoteArray",
-    "rpcnb.remote.client": "Remote connect local",
+    "rpcnb.remote.client": "Remote",
     "rpcnb.remote.device": "RemoteDevice",
     "rpcnb.remote.function": "RemoteFunction",
     "rpcnb.remote.future": "RemoteFuture",

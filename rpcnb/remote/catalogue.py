@@ -1,0 +1,118 @@
+"""`remote.functions` and `remote.fn`: what the other side offers, known here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from rpcnb.core.errors import FunctionNotFound
+from rpcnb.core.values import FunctionInfo, Parameter
+from rpcnb.remote.function import RemoteFunction
+
+if TYPE_CHECKING:
+    from rpcnb.remote.client import Remote
+
+T = TypeVar("T")
+
+
+class FunctionCatalogue(Mapping[str, RemoteFunction]):
+    """Name -> `RemoteFunction`, for everything the other side has registered.
+
+    Looking sends nothing; a function's handle is fetched when it is first called. A missing name
+    raises `FunctionNotFound`, which names those that look like it.
+    """
+
+    def __init__(self, remote: Remote, infos: Iterable[FunctionInfo] = ()) -> None:
+        self._remote = remote
+        self._infos = {info.name: info for info in sorted(infos, key=lambda info: info.name)}
+        self._functions: dict[str, RemoteFunction] = {}
+
+    def __getitem__(self, name: str) -> RemoteFunction:
+        function = self._functions.get(name)
+        if function is None:
+            info = self._infos.get(name)
+            if info is None:
+                raise FunctionNotFound(name, self.near(name))
+            find = partial(self._remote.get_function, name)
+            function = RemoteFunction(self._remote, None, info, find=find)
+            function = self._functions.setdefault(name, function)
+        return function
+
+    @overload
+    def get(self, name: str, /) -> RemoteFunction | None: ...
+    @overload
+    def get(self, name: str, /, default: T) -> RemoteFunction | T: ...
+    def get(self, name: str, /, default: T | None = None) -> RemoteFunction | T | None:
+        """Return the function of that name, or `default`."""
+        return self[name] if name in self._infos else default
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._infos
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._infos)
+
+    def __len__(self) -> int:
+        return len(self._infos)
+
+    def infos(self) -> tuple[FunctionInfo, ...]:
+        """Return what is known about each, sorted by name."""
+        return tuple(self._infos.values())
+
+    def near(self, name: str) -> tuple[str, ...]:
+        """Return at most three names that look like `name`, the likeliest first."""
+        lowered = name.lower()
+        same = [known for known in self._infos if known.lower().endswith(f".{lowered}")]
+        close = difflib.get_close_matches(name, self._infos, n=3, cutoff=0.6)
+        return tuple(dict.fromkeys([*same, *close]))[:3]
+
+    def __repr__(self) -> str:
+        lines = [f"{len(self)} functions on {self._remote.name}"]
+        lines += [f"  {self[name].describe()}" for name in self]
+        return "\n".join(lines)
+
+
+class FunctionTree:
+    """The catalogue as attributes: ``remote.fn.demo.blur``, with Tab.  Sends nothing.
+
+    A name that is both a function and the beginning of others is the function here.
+    """
+
+    def __init__(self, remote: Remote, prefix: str = "") -> None:
+        self._remote = remote
+        self._prefix = prefix
+
+    def __getattr__(self, name: str) -> RemoteFunction | FunctionTree:
+        if name.startswith("__"):  # asked for by copy, inspect and displays
+            raise AttributeError(name)
+        functions = self._remote.functions
+        path = self._prefix + name
+        if path in functions:
+            return functions[path]
+        if any(known.startswith(f"{path}.") for known in functions):
+            return FunctionTree(self._remote, f"{path}.")
+        raise AttributeError(str(FunctionNotFound(path, functions.near(path))))
+
+    def __dir__(self) -> list[str]:
+        start = len(self._prefix)
+        functions = self._remote.functions
+        found = {n[start:].partition(".")[0] for n in functions if n.startswith(self._prefix)}
+        return sorted(found)
+
+    def __repr__(self) -> str:
+        return f"<functions {self._prefix}* on {self._remote.name}: {', '.join(dir(self))}>"
+
+
+def read_info(entry: Mapping[str, Any]) -> FunctionInfo:
+    """Read one entry of what ``rpcnb.functions`` returned."""
+    parameters = entry.get("parameters")
+    return FunctionInfo(
+        str(entry["name"]),
+        None if parameters is None else tuple(Parameter(*parameter) for parameter in parameters),
+        str(entry.get("returns", "")),
+        str(entry.get("doc", "")),
+        bool(entry.get("is_generator")),
+        bool(entry.get("is_async")),
+    )

@@ -1,0 +1,392 @@
+"""`Remote`: the other side, as one object."""
+
+from __future__ import annotations
+
+import threading
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import numpy as np
+
+from rpcnb.core.device import Device
+from rpcnb.core.errors import FunctionNotFound
+from rpcnb.core.values import ArrayRef, FunctionRef, IteratorRef, ModuleRef, ObjectRef
+from rpcnb.remote import files
+from rpcnb.remote.array import RemoteArray
+from rpcnb.remote.catalogue import FunctionCatalogue, FunctionTree, read_info
+from rpcnb.remote.device import RemoteDevice
+from rpcnb.remote.function import RemoteFunction
+from rpcnb.remote.handles import HandleTable, handle_row
+from rpcnb.remote.iterator import RemoteGenerator
+from rpcnb.remote.module import RemoteModule
+from rpcnb.remote.object import RemoteObject
+from rpcnb.remote.output import write_output
+from rpcnb.remote.progress import TerminalBar
+from rpcnb.remote.proxy import HandleProxy
+from rpcnb.session.dtypes import to_dtype
+from rpcnb.session.space import RPCObjectRef, live_refs
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import ArrayLike, DTypeLike
+
+    from rpcnb.remote.files import OnProgress, RemoteFile
+    from rpcnb.remote.progress import ProgressView
+    from rpcnb.session.base import RPCSession
+
+Shape: TypeAlias = int | tuple[int, ...]
+
+HandleProxy.by_ref.update(
+    {
+        ArrayRef: RemoteArray,
+        FunctionRef: RemoteFunction,
+        IteratorRef: RemoteGenerator,
+        ModuleRef: RemoteModule,
+        ObjectRef: RemoteObject,
+    }
+)
+
+
+class Remote:
+    """The other side of a session: its functions, arrays, modules, devices and files.
+
+    Thread-safe. A context manager: leaving the block closes the session.
+
+    Parameters
+    ----------
+    session : RPCSession
+        What it speaks through; closed by `close`. Its list of functions is fetched here, once.
+    name : str, optional
+        What the user calls it; by default the session's name.
+    url : str, optional
+        How it was reached.
+
+    Attributes
+    ----------
+    on_progress : callable
+        Given a function's name, returns the `ProgressView` that shows a blocking call's progress;
+        called when the call first reports some. By default a line on the terminal.
+    on_output : callable
+        Given ``"stdout"`` or ``"stderr"`` and text, shows what a blocking call printed.
+    """
+
+    def __init__(self, session: RPCSession, *, name: str | None = None, url: str = "") -> None:
+        self.session = session
+        self.name = name or session.name or "remote"
+        self.url = url or str(getattr(session, "url", ""))
+        self.on_progress: Callable[[str], ProgressView] = TerminalBar
+        self.on_output: Callable[[str, str], object] = write_output
+        self._builtins: dict[str, RemoteFunction] = {}
+        self._lock = threading.Lock()
+        self._close_callbacks: list[Callable[[Remote], object]] = []
+        self._closed = False
+        self.functions = FunctionCatalogue(self)
+        """Name -> `RemoteFunction`; as fetched by the last `refresh`."""
+        self.refresh()
+
+    # --- functions ------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Fetch the list of functions again."""
+        try:
+            entries = self.builtin("rpcnb.functions")()
+        except FunctionNotFound:  # another kind of server: its functions are found by name only
+            entries = ()
+        self.functions = FunctionCatalogue(self, map(read_info, entries))
+
+    @property
+    def fn(self) -> FunctionTree:
+        """The functions as attributes: ``remote.fn.demo.blur``."""
+        return FunctionTree(self)
+
+    def get_function(self, name: str) -> RemoteFunction:
+        """Look up a function over there.
+
+        Raises
+        ------
+        FunctionNotFound
+            There is none; the error names those that look like it.
+        """
+        ref = self.session.get_function(name)
+        if ref is None:
+            raise FunctionNotFound(name, self.functions.near(name))
+        return RemoteFunction(self, RPCObjectRef(self.session, ref))
+
+    def load_module(self, name: str) -> RemoteModule:
+        """Load a module over there: ``remote.load_module("numpy.linalg").norm(a)``.
+
+        Raises
+        ------
+        PermissionDenied
+            The server does not allow this one; the error names those it allows.
+        """
+        module = self.builtin("rpcnb.load_module")(name)
+        assert isinstance(module, RemoteModule)  # by the contract of the builtin
+        return module
+
+    # --- arrays ---------------------------------------------------------------------------------
+
+    def array(
+        self, x: ArrayLike, device: str | Device = "cpu:0", dtype: DTypeLike | None = None
+    ) -> RemoteArray:
+        """Upload a host array.
+
+        Parameters
+        ----------
+        x : array-like
+            Need not be contiguous.
+        device : str or Device
+            Where it goes.
+        dtype : dtype-like, optional
+            To convert to on the way; by default that of `x`.
+
+        Raises
+        ------
+        DeviceError
+            No such device, or not enough memory on it.
+        EncodeError
+            An object dtype.
+        """
+        source = np.asarray(x)
+        array = self.empty(source.shape, source.dtype if dtype is None else dtype, device)
+        array.fill_from(source, "unsafe")  # a dtype that was asked for is no accident
+        return array
+
+    def empty(
+        self, shape: Shape, dtype: DTypeLike = np.float64, device: str | Device = "cpu:0"
+    ) -> RemoteArray:
+        """Make an uninitialised array."""
+        shape = (shape,) if isinstance(shape, int) else tuple(map(int, shape))
+        where = Device.parse(device)
+        api = self.session.get_device_api(where)
+        assert api is not None  # allow_missing is off
+        ref = api.alloc_data(where, shape, to_dtype(np.dtype(dtype)))
+        return RemoteArray(self, RPCObjectRef(self.session, ref))
+
+    def zeros(
+        self, shape: Shape, dtype: DTypeLike = np.float64, device: str | Device = "cpu:0"
+    ) -> RemoteArray:
+        """Make an array of zeros; no data moves."""
+        return self._create("zeros", shape, dtype, device)
+
+    def ones(
+        self, shape: Shape, dtype: DTypeLike = np.float64, device: str | Device = "cpu:0"
+    ) -> RemoteArray:
+        """Make an array of ones; no data moves."""
+        return self._create("ones", shape, dtype, device)
+
+    def full(
+        self,
+        shape: Shape,
+        fill_value: object,
+        dtype: DTypeLike | None = None,
+        device: str | Device = "cpu:0",
+    ) -> RemoteArray:
+        """Make an array filled with one value, of the value's dtype unless told otherwise."""
+        return self._create("full", shape, dtype, device, fill_value)
+
+    def arange(
+        self,
+        start: float,
+        stop: float | None = None,
+        step: float = 1,
+        *,
+        dtype: DTypeLike | None = None,
+        device: str | Device = "cpu:0",
+    ) -> RemoteArray:
+        """Make an array of evenly spaced numbers, as `numpy.arange`."""
+        bounds = [0, start, step] if stop is None else [start, stop, step]
+        return self._create("arange", bounds, dtype, device)
+
+    def _create(
+        self,
+        kind: str,
+        shape_or_args: Shape | list[float],
+        dtype: DTypeLike | None,
+        device: str | Device,
+        fill: object = None,
+    ) -> RemoteArray:
+        if isinstance(shape_or_args, int):
+            shape_or_args = (shape_or_args,)
+        element = None if dtype is None else np.dtype(dtype)
+        create = self.builtin("rpcnb.array.create")
+        array = create(kind, shape_or_args, element, Device.parse(device), fill)
+        assert isinstance(array, RemoteArray)  # by the contract of the builtin
+        return array
+
+    def device(self, name: str | Device = "cpu:0") -> RemoteDevice:
+        """Return a device, having asked whether it exists."""
+        return RemoteDevice(self, Device.parse(name))
+
+    # --- files ----------------------------------------------------------------------------------
+
+    def upload(
+        self,
+        source: str | os.PathLike[str] | bytes,
+        target: str | None = None,
+        *,
+        on_progress: OnProgress | None = None,
+    ) -> str:
+        """Write a file in the session's work folder.
+
+        Parameters
+        ----------
+        source : path or bytes
+            What to write.
+        target : str, optional
+            Name over there, relative to the work folder; by default that of `source`.
+        on_progress : callable, optional
+            Given a `Progress` in bytes after each piece of 1 MiB.
+
+        Returns
+        -------
+        str
+            The name over there.
+
+        Raises
+        ------
+        PermissionDenied
+            The name leads out of the work folder.
+        """
+        return files.upload(self, source, target, on_progress)
+
+    def download(
+        self,
+        name: str,
+        to: str | os.PathLike[str] | None = None,
+        *,
+        on_progress: OnProgress | None = None,
+    ) -> bytes | Path:
+        """Read a file of the session's work folder.
+
+        Parameters
+        ----------
+        name : str
+            Relative to the work folder.
+        to : path, optional
+            File or folder to write to; it is replaced only once all has arrived.
+        on_progress : callable, optional
+            As for `upload`.
+
+        Returns
+        -------
+        bytes or Path
+            The content, or where it was written.
+        """
+        return files.download(self, name, to, on_progress)
+
+    def listdir(self, path: str = "") -> list[RemoteFile]:
+        """List a folder of the session's work folder: name, is_dir, nbytes."""
+        return files.listdir(self, path)
+
+    def remove(self, name: str) -> None:
+        """Remove a file of the session's work folder."""
+        self.builtin("rpcnb.remove")(name)
+
+    # --- seeing ---------------------------------------------------------------------------------
+
+    @property
+    def handles(self) -> HandleTable:
+        """What the session holds for this side, our own helpers left out; sends nothing."""
+        ours = {function.handle for function in tuple(self._builtins.values())}
+        refs = (owner.ref for owner in live_refs(self.session))
+        return HandleTable(handle_row(ref) for ref in refs if ref.handle not in ours)
+
+    def ping(self) -> float:
+        """Return the seconds of one round trip."""
+        began = perf_counter()
+        self.session.get_function("")  # answered by whoever runs functions, also through gateways
+        return perf_counter() - began
+
+    def stats(self) -> dict[str, Any]:
+        """Return figures of both sides: ``here``, ``there``, ``rtt`` in seconds, ``handles``."""
+        there = self.builtin("rpcnb.statistics")()
+        return {
+            "here": self.session.statistics(),
+            "there": there,
+            "rtt": self.ping(),
+            "handles": len(self.handles),
+        }
+
+    def __repr__(self) -> str:
+        where = f" at {self.url}" if self.url else ""
+        state = " (closed)" if self.closed else ""
+        return f"<Remote {self.name}{where}: {len(self.functions)} functions{state}>"
+
+    # --- ending ---------------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    def add_close_callback(self, function: Callable[[Remote], object]) -> None:
+        """Call `function` with this object once it has been closed."""
+        self._close_callbacks.append(function)
+
+    def close(self) -> None:
+        """End the session and everything it holds over there.  Idempotent."""
+        with self._lock:
+            first = not self._closed
+            self._closed = True
+        if not first:
+            return
+        try:
+            self.session.shutdown()
+        finally:
+            for function in self._close_callbacks:
+                function(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    # --- for the proxies ------------------------------------------------------------------------
+
+    def builtin(self, name: str) -> RemoteFunction:
+        """Return one of the functions every rpcnb server has, looked up once.
+
+        Raises
+        ------
+        FunctionNotFound
+            Another kind of server, which cannot do this.
+        """
+        function = self._builtins.get(name)
+        if function is None:
+            ref = self.session.get_function(name)
+            if ref is None:
+                raise FunctionNotFound(name)
+            function = RemoteFunction(self, RPCObjectRef(self.session, ref))
+            function = self._builtins.setdefault(name, function)
+        return function
+
+
+def open_remote(
+    url: str, token: str | None = None, *, name: str | None = None, timeout: float = 10.0
+) -> Remote:
+    """Connect, and keep the result nowhere: what `rpcnb.connect` does before it enters the table.
+
+    Parameters
+    ----------
+    url : str
+        ``host:port``, a URL of a known scheme, or the path of a connection file.
+    token : str, optional
+        The secret; found by address where that is possible.
+    name : str, optional
+        What to call it here; what the server calls the session stands in the URL.
+    timeout : float [s]
+        For the connection and the handshake.
+    """
+    from rpcnb.endpoint.connect import open_session
+
+    session = open_session(url, token=token, timeout=timeout)
+    try:
+        return Remote(session, name=name, url=url)
+    except BaseException:
+        session.shutdown()
+        raise

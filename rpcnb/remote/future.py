@@ -1,0 +1,185 @@
+"""`RemoteFuture`: a call that was started and not waited for."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from typing import TYPE_CHECKING, Any
+
+from rpcnb.core.errors import RemoteCancelled
+from rpcnb.remote.observer import CollectingObserver
+from rpcnb.remote.wrap import Lent, lift
+from rpcnb.session.base import ENDED_CALL, CallStatus, RunningCall, raise_or_return
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from rpcnb.core.values import Value
+    from rpcnb.remote.client import Remote
+    from rpcnb.remote.progress import Progress
+
+CONFIRM_SECONDS = 2.0
+"""How long `RemoteFuture.cancel` waits for the other side to say that the call has stopped."""
+
+
+class RemoteFuture(concurrent.futures.Future[Any]):
+    """A remote call's future: as `concurrent.futures.Future`, and awaitable.
+
+    Works with `concurrent.futures.wait` and `as_completed`, and with `asyncio`. Thread-safe.
+
+    Three things differ from an executor's future, because a remote call *can* be stopped:
+
+    - `cancel` of a running call asks the other side to stop it, and returns True once that was
+      confirmed.
+    - A cancelled call raises `RemoteCancelled`, a `concurrent.futures.CancelledError`.
+    - Cancelling a task that awaits the call cancels the call.
+
+    Giving up waiting does not stop the call: neither a `TimeoutError` from ``result(timeout)`` nor
+    an interrupt during `result`. What was started without waiting is stopped by `cancel` alone.
+    """
+
+    def __init__(self, remote: Remote, name: str, lent: Lent, *, echo: bool = False) -> None:
+        super().__init__()
+        self._remote = remote
+        self._name = name
+        self._stopped = False
+        self._running_call: RunningCall = ENDED_CALL
+        self.observer = CollectingObserver(remote, lent, self._note_start, echo=echo)
+
+    # --- what happens ---------------------------------------------------------------------------
+
+    @property
+    def remote(self) -> Remote:
+        """The `Remote` the call runs on."""
+        return self._remote
+
+    @property
+    def name(self) -> str:
+        """Name of the function."""
+        return self._name
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the call said it is; None when it has said nothing."""
+        return self.observer.latest
+
+    @property
+    def stdout(self) -> str:
+        """What it printed so far; at most the last 2²⁰ characters."""
+        return str(self.observer.texts["stdout"])
+
+    @property
+    def stderr(self) -> str:
+        """What it wrote to stderr so far; bounded likewise."""
+        return str(self.observer.texts["stderr"])
+
+    @property
+    def warnings(self) -> tuple[Warning, ...]:
+        """What it warned of so far."""
+        return tuple(self.observer.warnings)
+
+    def add_progress_callback(self, function: Callable[[Progress], object]) -> None:
+        """Call `function` with each `Progress`, on the thread that receives; it must not block.
+
+        An exception it raises is shown, and otherwise ignored.
+        """
+        self.observer.progress_callbacks.append(function)
+
+    # --- stopping and waiting -------------------------------------------------------------------
+
+    def cancel(self, timeout: float = CONFIRM_SECONDS) -> bool:
+        """Ask the other side to stop the call.
+
+        Parameters
+        ----------
+        timeout : float [s]
+            How long to wait for the confirmation; 0 to ask and not wait, as callbacks should.
+
+        Returns
+        -------
+        bool
+            The call was stopped, confirmed by the other side. False: it had ended otherwise, or
+            is still running; the request stands.
+        """
+        if not self.done():
+            self._running_call.cancel()
+            concurrent.futures.wait([self], timeout)
+        return self.cancelled()
+
+    def cancelled(self) -> bool:
+        """Tell whether the call was stopped."""
+        return self._stopped and self.done()
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Return what the call raised, or None; raise `RemoteCancelled` if it was stopped."""
+        error = super().exception(timeout)
+        if isinstance(error, RemoteCancelled):
+            raise error
+        return error
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        # Here, so that a script without an event loop does not pay for importing one (30 ms).
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+
+        def settle() -> None:
+            if waiter.done():
+                return
+            error = concurrent.futures.Future.exception(self)
+            if error is None:
+                waiter.set_result(self.result())
+            else:
+                waiter.set_exception(error)
+
+        def wake(_: concurrent.futures.Future[Any]) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(settle)
+
+        self.add_done_callback(wake)
+        try:
+            return (yield from waiter.__await__())
+        except asyncio.CancelledError:
+            self.cancel(timeout=0)
+            raise
+
+    def __repr__(self) -> str:
+        state = "cancelled" if self.cancelled() else "done" if self.done() else "running"
+        if state == "done" and super().exception() is not None:
+            state = f"raised {type(super().exception()).__name__}"
+        progress = f" {self.progress}" if self.progress is not None and not self.done() else ""
+        return f"<RemoteFuture {self._name} {state}{progress} on {self._remote.name}>"
+
+    def __reduce_ex__(self, protocol: object) -> str | tuple[object, ...]:
+        raise TypeError("a RemoteFuture names a running call: it cannot be pickled or copied")
+
+    # --- for who starts the call ----------------------------------------------------------------
+
+    def start(self, launch: Callable[[RemoteFuture], RunningCall]) -> None:
+        """Start the call with `launch`, which gives `finish` as the session's callback."""
+        self._running_call = launch(self)
+        if self.done():
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Drop what leads back here, so that the result goes as soon as this does."""
+        self._running_call = ENDED_CALL
+        self.observer.on_start = None
+
+    def _note_start(self) -> None:
+        if not self.running() and not self.done():
+            self.set_running_or_notify_cancel()
+
+    def finish(self, status: CallStatus, value: Value) -> None:
+        """Take the outcome: the session's `CallCallback`."""
+        self._let_go()
+        try:
+            result = lift(raise_or_return(status, value), self._remote, self.observer.lent)
+        except RemoteCancelled as error:
+            self._stopped = True
+            self.set_exception(error.with_traceback(None))
+        except BaseException as error:  # noqa: BLE001 -- whoever waits must be told
+            # Without the traceback, which would tie this frame, and so the result, to the error.
+            self.set_exception(error.with_traceback(None))
+        else:
+            self.set_result(result)

@@ -1,0 +1,78 @@
+"""`remote.handles`: what lives over there on behalf of this side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, overload
+
+from rpcnb.core.values import ArrayRef, FunctionRef, IteratorRef, ModuleRef, ObjectRef
+from rpcnb.session.space import array_nbytes
+
+if TYPE_CHECKING:
+    from rpcnb.core.values import Ref
+
+
+@dataclass(frozen=True, slots=True)
+class HandleRow:
+    """One handle."""
+
+    handle: int
+    kind: str
+    """``array``, ``function``, ``module``, ``object`` or ``iterator``."""
+    summary: str
+    nbytes: int = 0
+    """Bytes of an array; 0 where nobody knows."""
+    base: int = 0
+    """Number of the buffer an array lies in; views of one array share it."""
+
+
+class HandleTable(Sequence[HandleRow]):
+    """The handles that were alive when this was made, oldest first."""
+
+    def __init__(self, rows: Iterable[HandleRow]) -> None:
+        self._rows = sorted(rows, key=lambda row: row.handle)
+
+    @overload
+    def __getitem__(self, index: int) -> HandleRow: ...
+    @overload
+    def __getitem__(self, index: slice) -> HandleTable: ...
+    def __getitem__(self, index: int | slice) -> HandleRow | HandleTable:
+        if isinstance(index, slice):
+            return HandleTable(self._rows[index])
+        return self._rows[index]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by arrays: of the largest one in each buffer, so views are not added."""
+        largest: dict[int, int] = {}
+        for row in self._rows:
+            key = row.base or -row.handle
+            largest[key] = max(row.nbytes, largest.get(key, 0))
+        return sum(largest.values())
+
+    def __repr__(self) -> str:
+        lines = [f"{len(self)} handles, {self.nbytes:,} bytes in arrays"]
+        lines += [f"{row.handle:>6}  {row.kind:<8}  {row.summary}" for row in self._rows]
+        return "\n".join(lines)
+
+
+def handle_row(ref: Ref) -> HandleRow:
+    """Make the row of one ref."""
+    kind = ref.type_code.name.lower()
+    match ref:
+        case ArrayRef():
+            dtype = ref.dtype if isinstance(ref.dtype, str) else "record"
+            summary = f"{dtype}{list(ref.shape)} on {ref.device}"
+            return HandleRow(ref.handle, kind, summary, array_nbytes(ref), ref.base)
+        case FunctionRef():
+            return HandleRow(ref.handle, kind, ref.info.name)
+        case ObjectRef():
+            return HandleRow(ref.handle, kind, f"{ref.type_name}: {ref.summary}")
+        case ModuleRef() | IteratorRef():
+            return HandleRow(ref.handle, kind, ref.name)
+        case _:
+            return HandleRow(ref.handle, kind, ref.info.name)

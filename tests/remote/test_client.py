@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from rpcnb.core.errors import DeviceError, EncodeError, FunctionNotFound, SessionClosed
+from rpcnb.remote.client import Remote, open_remote
+from rpcnb.session.functions import FunctionRegistry
+from rpcnb.session.local import LocalSession
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def test_looking_at_a_remote_sends_nothing(remote: Remote, crossings: Callable[[], int]) -> None:
+    before = crossings()
+    assert repr(remote).startswith("<Remote lab")
+    assert repr(remote).endswith(f": {len(remote.functions)} functions>")
+    for name in dir(remote):
+        getattr(remote, name)
+    assert crossings() == before
+
+
+def test_a_missing_function_names_those_that_look_like_it(remote: Remote) -> None:
+    with pytest.raises(FunctionNotFound, match=r"did you mean 'demo\.add'"):
+        remote.get_function("demo.ad")
+
+
+def test_refresh_finds_what_was_registered_since(
+    remote: Remote, registry: FunctionRegistry
+) -> None:
+    registry.add("demo.new", len)
+    assert "demo.new" not in remote.functions
+    remote.refresh()
+    assert "demo.new" in remote.functions
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda r: r.zeros((2, 3), "i4"), np.zeros((2, 3), "i4")),
+        (lambda r: r.ones(4), np.ones(4)),
+        (lambda r: r.full((2,), 7), np.full((2,), 7)),
+        (lambda r: r.full(2, 7, np.float32), np.full(2, 7, "f4")),
+        (lambda r: r.arange(4), np.arange(4)),
+        (lambda r: r.arange(1, 9, 3), np.arange(1, 9, 3)),
+        (lambda r: r.arange(0, 1, 0.25, dtype="f4"), np.arange(0, 1, 0.25, "f4")),
+        (lambda r: r.array([[1, 2]], dtype="f4"), np.array([[1, 2]], "f4")),
+        (lambda r: r.array(np.array([1.9, 2.9]), dtype=int), np.array([1, 2])),
+    ],
+)
+def test_arrays_are_made(
+    remote: Remote, make: Callable[[Remote], object], expected: np.ndarray
+) -> None:
+    np.testing.assert_array_equal(make(remote).to_numpy(), expected, strict=True)
+
+
+def test_empty_makes_the_shape_asked_for(remote: Remote) -> None:
+    assert remote.empty(3).shape == (3,)
+    array = remote.empty((2, np.int64(3)), ">f4", "cpu:0")
+    assert (array.shape, array.dtype.str) == ((2, 3), ">f4")
+
+
+def test_objects_cannot_be_uploaded(remote: Remote) -> None:
+    with pytest.raises(EncodeError):
+        remote.array([object()])
+
+
+def test_a_missing_device_is_an_error(remote: Remote) -> None:
+    with pytest.raises(DeviceError):
+        remote.array([1], device="hexagon:0")
+
+
+def test_a_failed_upload_frees_its_array(remote: Remote, held: Callable[[], int]) -> None:
+    before = held()
+    remote.session.copy_to_remote = lambda *_: 1 // 0
+    with pytest.raises(ZeroDivisionError):
+        remote.array([1, 2])
+    assert held() == before
+
+
+def test_figures_of_both_sides(remote: Remote) -> None:
+    array = remote.zeros(10)
+    stats = remote.stats()
+    assert stats["handles"] == 1
+    assert stats["there"]["nbytes"] >= array.nbytes
+    assert 0 < stats["rtt"] < 5
+    assert 0 < remote.ping() < 5
+
+
+def test_closing_ends_the_session(remote: Remote) -> None:
+    told: list[Remote] = []
+    remote.add_close_callback(told.append)
+    array = remote.zeros(3)
+    with remote:
+        assert not remote.closed
+    remote.close()
+    assert remote.closed
+    assert told == [remote]
+    assert repr(remote).endswith("(closed)>")
+    with pytest.raises(SessionClosed):
+        array.to_numpy()
+    assert array.shape == (3,)
+    del array
+
+
+def test_a_remote_takes_the_name_of_its_session_or_its_own() -> None:
+    with Remote(LocalSession(FunctionRegistry(), name="bench")) as remote:
+        assert remote.name == "bench"
+    with Remote(LocalSession(FunctionRegistry()), name="mine", url="x://y") as remote:
+        assert (remote.name, remote.url) == ("mine", "x://y")
+        assert "mine at x://y" in repr(remote)
+
+
+def test_a_session_without_a_catalogue_has_none() -> None:
+    class Bare(LocalSession):
+        def get_function(self, name):
+            return None
+
+    with Remote(Bare(FunctionRegistry())) as remote:
+        assert len(remote.functions) == 0
+        with pytest.raises(FunctionNotFound):
+            remote.load_module("numpy")
+
+
+def test_a_url_opens_a_remote() -> None:
+    with open_remote("local:", name="mine") as remote:
+        assert remote.name == "mine"
+        assert remote.url == "local:"

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rpcnb.core.errors import InvalidHandle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpcnb.remote.client import Remote
+
+MAKERS = {
+    "array": lambda remote: remote.zeros(3),
+    "function": lambda remote: remote.get_function("demo.add"),
+    "known function": lambda remote: remote.functions["demo.add"],
+    "generator": lambda remote: remote.functions["demo.count_to"](3),
+    "object": lambda remote: remote.functions["make_thing"](),
+    "module": lambda remote: remote.load_module("numpy.linalg"),
+    "device": lambda remote: remote.device(),
+    "stream": lambda remote: remote.device().create_stream(),
+    "future": lambda remote: remote.functions["demo.add"].submit(1),
+}
+
+
+@pytest.fixture(params=MAKERS)
+def proxy(request: pytest.FixtureRequest, remote: Remote) -> object:
+    return MAKERS[request.param](remote)
+
+
+@pytest.mark.parametrize("leave", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_proxies_cannot_leave_and_say_so(proxy: object, leave: Callable[[object], object]) -> None:
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        leave(proxy)
+
+
+def test_looking_at_a_proxy_sends_nothing(proxy: object, crossings: Callable[[], int]) -> None:
+    before = crossings()
+    assert repr(proxy).startswith("<Remote")
+    assert "lab" in repr(proxy)
+    for name in dir(proxy):
+        getattr(proxy, name, None)
+    assert not hasattr(proxy, "_repr_html_")
+    assert not hasattr(proxy, "_ipython_canary_method_should_not_exist_")
+    assert hash(proxy) == object.__hash__(proxy)
+    assert crossings() == before
+
+
+def test_the_end_of_a_with_block_frees(remote: Remote) -> None:
+    with remote.zeros(3) as array:
+        assert not array.freed
+    assert array.freed
+    assert "(freed)" in repr(array)
+    array.free()
+    with pytest.raises(InvalidHandle, match="freed"):
+        array.to_numpy()
+
+
+def test_collected_proxies_give_their_handles_back(remote: Remote, held: Callable[[], int]) -> None:
+    make = remote.get_function("make_array")
+    before = held()
+    array = make(3)
+    assert held() == before + 1
+    del array
+    assert held() == before
