@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from rpcnb.core.device import Device, DeviceAttr
@@ -133,7 +134,8 @@ class RemoteStream(Proxy):
     def __del__(self) -> None:
         # Sends nothing: the session keeps the number until it next sends.
         if not getattr(self, "closed", True):
-            self._session.free_handle(Handle(self._handle), TypeCode.STREAM)
+            with suppress(Exception):  # the interpreter ends, or the session is broken
+                self._session.free_handle(Handle(self._handle), TypeCode.STREAM)
 
     def __repr__(self) -> str:
         state = " closed" if self.closed else ""

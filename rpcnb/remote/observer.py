@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextvars import copy_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rpcnb.core.errors import InvalidHandle
 from rpcnb.remote.output import KeptText, read_warning
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rpcnb.remote.client import Remote
     from rpcnb.remote.progress import ProgressView
 
+T = TypeVar("T")
+
 
 class Lender(CallObserver):
     """Runs the local functions that were lent for one call."""
@@ -28,13 +30,15 @@ class Lender(CallObserver):
         self.lent = lent
         self._context = copy_context()
 
-    def show(self, function: Callable[..., object], *args: object) -> None:
+    def show(self, function: Callable[..., T], *args: object) -> T:
         """Call what shows something in the context of whoever made the call.
 
         Kernels know by it which cell prints; and in an in-process session, where this runs in the
         context of the call itself, showing would otherwise count as output of that call again.
         """
-        self._context.copy().run(function, *args)  # copied: a context is entered once at a time
+        return self._context.copy().run(
+            function, *args
+        )  # copied: a context is entered once at a time
 
     def call_back(
         self, callback: CallbackRef, args: Sequence[Value], kwargs: Mapping[str, Value]
@@ -62,7 +66,7 @@ class BlockingObserver(Lender):
     def progress(self, done: float, total: float | None, description: str) -> None:
         """Show how far it is."""
         if self.view is None:
-            self.view = self.remote.on_progress(self.name)
+            self.view = self.show(self.remote.on_progress, self.name)
         self.show(self.view.update, Progress(done, total, description))
 
     def output(self, stream: str, text: str) -> None:
@@ -75,7 +79,7 @@ class BlockingObserver(Lender):
     def close(self) -> None:
         """Take the progress display away."""
         if self.view is not None:
-            self.view.close()
+            self.show(self.view.close)
 
 
 class CollectingObserver(Lender):
