@@ -216,7 +216,7 @@ class Connection:
         while not pending.done:
             if pending.inbox:
                 self.handler.run_delivered(pending.inbox.popleft())
-            elif self._become_reader(pending, deadline):
+            elif self._reading.acquire(blocking=False) or self._follow(pending, deadline):
                 try:
                     self._turns += 1
                     self._read_for(pending, deadline)
@@ -244,10 +244,8 @@ class Connection:
                 return True
         return False
 
-    def _become_reader(self, pending: Pending, deadline: Deadline) -> bool:
-        """Return True as the reader, or False when there is something to do instead."""
-        if self._reading.acquire(blocking=False):
-            return True
+    def _follow(self, pending: Pending, deadline: Deadline) -> bool:
+        """Let another thread read; return True as the reader, or False when there is news."""
         wake = threading.Lock()
         wake.acquire()
         self._followers[pending.id] = pending.wake = wake

@@ -21,7 +21,7 @@ from typing import Self, TypeAlias
 
 SignalHandler: TypeAlias = Callable[[int, FrameType | None], object] | int | None
 
-_MAIN = main_thread().ident
+MAIN_THREAD = main_thread().ident
 _swap: Callable[[int, SignalHandler], SignalHandler] = import_module("_signal").signal
 SIGINT = int(signal.SIGINT)
 
@@ -39,15 +39,16 @@ class InterruptShield:
         """Interrupts held back."""
         self.on_interrupt: Callable[[int], None] | None = None
         """Called in the signal handler with `count`; must be quick and must not raise."""
+        self._handler = self._handle  # bound once: `is` works, and it is on the path of each call
         self._stack: list[SignalHandler] = []
         self._outer: SignalHandler = None
         self._deferred: BaseException | None = None
 
     def __enter__(self) -> Self:
-        if get_ident() == _MAIN:
-            previous = _swap(SIGINT, self._handle)
+        if get_ident() == MAIN_THREAD:
+            previous = _swap(SIGINT, self._handler)
             self._stack.append(previous)
-            if previous != self._handle:
+            if previous is not self._handler:
                 self._outer = previous
         return self
 
@@ -57,7 +58,7 @@ class InterruptShield:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if get_ident() == _MAIN:
+        if get_ident() == MAIN_THREAD:
             _swap(SIGINT, self._stack.pop())
             if self.count and error is None:
                 deferred = self.take()
@@ -85,7 +86,7 @@ class InterruptShield:
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """Let SIGINT act as it did outside: for the user's own code inside a shielded wait."""
-        if get_ident() != _MAIN or not self._stack:
+        if get_ident() != MAIN_THREAD or not self._stack:
             yield
             return
         held = _swap(SIGINT, self._outer)

@@ -13,7 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rpcnb.transport.base import Transport
     from rpcnb.wire.base import Prepared, WireProtocol
@@ -57,8 +57,20 @@ class Outbox:
         ConnectionClosed
             The transport is gone. Nothing tells the other threads: the reader will.
         """
-        self._queue.append(prepared)
-        self.flush()
+        if self._queue or not self._lock.acquire(blocking=False):
+            self._queue.append(prepared)
+        else:  # nobody sends: the usual case, without the queue (0.6 µs of a call)
+            try:
+                rider = self._riders()
+                if rider is None:
+                    self._transmit(self._protocol.frame(prepared))
+                else:
+                    self._queue.extend((rider, prepared))
+                    self._drain()
+            finally:
+                self._lock.release()
+        if self._queue:
+            self.flush()
 
     def flush(self) -> None:
         """Send what is queued, unless another thread is at it.
@@ -86,15 +98,18 @@ class Outbox:
         while queue:
             rider = self._riders()
             if rider is None and len(queue) == 1:
-                buffers = self._protocol.frame(queue.popleft())
+                buffers: Sequence[Buffer] = self._protocol.frame(queue.popleft())
             else:
                 buffers = self._collect(rider)
-            if len(buffers) == 1:
-                data = buffers[0]
-                self._transport.send_one(data)  # type: ignore[arg-type] # a lone frame is bytes
-                self.nbytes += len(data)
-            else:
-                self.nbytes += self._transport.send(buffers)
+            self._transmit(buffers)
+
+    def _transmit(self, buffers: Sequence[Buffer]) -> None:
+        if len(buffers) == 1:
+            data = buffers[0]
+            self._transport.send_one(data)  # type: ignore[arg-type] # a lone frame is bytes
+            self.nbytes += len(data)
+        else:
+            self.nbytes += self._transport.send(buffers)
 
     def _collect(self, rider: Prepared | None) -> list[Buffer]:
         buffers: list[Buffer] = []

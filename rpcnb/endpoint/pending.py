@@ -22,21 +22,25 @@ class Pending:
     that at least one of the two sees both.
     """
 
-    __slots__ = (
-        "arrays",
-        "callback",
-        "done",
-        "id",
-        "inbox",
-        "observer",
-        "orphaned",
-        "progressed",
-        "status",
-        "stream",
-        "target",
-        "value",
-        "wake",
-    )
+    # Class attributes, not slots: a call sets three of them, and making it costs a third.
+    done = False
+    status = CallStatus.RETURN
+    value: Value = None
+    wake: threading.Lock | None = None
+    """Made by a waiter that cannot read itself; releasing it makes the waiter look again."""
+    inbox: deque[CallFunc] | None = None
+    """Calls the peer makes in service of this request (callbacks and calls from callbacks):
+    they run on the thread that waits for this request."""
+    target: memoryview | None = None
+    """Where the data of a download goes."""
+    progressed = 0
+    """Bytes of the download that have arrived."""
+    arrays: tuple[int, ...] = ()
+    """Numbers of the buffers a call was given."""
+    stream = 0
+    """The stream it runs on."""
+    orphaned = False
+    """Nobody waits any more, and it may still run."""
 
     def __init__(
         self,
@@ -47,24 +51,6 @@ class Pending:
         self.id = request_id
         self.callback = callback
         self.observer = observer
-        self.done = False
-        self.status = CallStatus.RETURN
-        self.value: Value = None
-        self.wake: threading.Lock | None = None
-        """Made by a waiter that cannot read itself; releasing it makes the waiter look again."""
-        self.inbox: deque[CallFunc] | None = None
-        """Calls the peer makes in service of this request (callbacks and calls from callbacks):
-        they run on the thread that waits for this request."""
-        self.target: memoryview | None = None
-        """Where the data of a download goes."""
-        self.progressed = 0
-        """Bytes of the download that have arrived."""
-        self.arrays: tuple[int, ...] = ()
-        """Numbers of the buffers a call was given."""
-        self.stream = 0
-        """The stream it runs on."""
-        self.orphaned = False
-        """Nobody waits any more, and it may still run."""
 
     def resolve(self, status: CallStatus, value: Value) -> None:
         """Store the outcome and tell whoever waits.  Only the first outcome counts."""

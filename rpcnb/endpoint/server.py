@@ -116,18 +116,23 @@ class Server:
         if self._broker is not None:
             message = "this server was started already"
             raise SessionError(message)
-        listener = transports.listen(self._listen_url)
+        staff = self._make_staff()  # before listening: a fork would keep the port open
         try:
-            staff = self._make_staff()
+            listener = transports.listen(self._listen_url)
+        except BaseException:
+            staff.dismiss()
+            raise
+        try:
             staff.start()
+            self.url = listener.url
+            self.function_count = staff.function_count or len(self._service.registry.names())
+            self.connection_file = write_connection_file(self._describe(), self._file)
         except BaseException:
             listener.close()
+            staff.close()
             raise
-        self.url = listener.url
-        self.function_count = staff.function_count or len(self._service.registry.names())
         self._broker = Broker(listener, self._secret, self.name, staff, self._service.limits)
         self._broker.start()
-        self.connection_file = write_connection_file(self._describe(), self._file)
         return self
 
     def _make_staff(self) -> Staff:
@@ -137,7 +142,7 @@ class Server:
         service, load = self._service, self._load
         return ProcessStaff(
             lambda: prepare(service, load),
-            lambda fd, ticket: run_worker(fd, ticket, service),
+            lambda fd, ticket, folder: run_worker(fd, ticket, service, folder),
             ignore_end,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 from rpcnb.core.deadline import Deadline
@@ -18,7 +19,7 @@ from rpcnb.core.errors import (
 from rpcnb.endpoint import callback, transfer
 from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.housekeeper import HOUSEKEEPER
-from rpcnb.endpoint.interrupt import InterruptShield
+from rpcnb.endpoint.interrupt import MAIN_THREAD, InterruptShield
 from rpcnb.endpoint.socket_device import SocketDeviceAPI
 from rpcnb.session.base import (
     DEFAULT_OPTIONS,
@@ -105,6 +106,9 @@ class SocketSession(RPCSession):
         self._released: deque[tuple[int, int, int]] = deque()
         self._devices: dict[Device, DeviceAPI] = {}
         self._shield = InterruptShield()
+        self._shield.on_interrupt = self._on_press
+        self._awaited: Pending | None = None
+        """What the main thread waits for."""
         self._calls = 0
         self._connection = Connection(transport, protocol, self, self._take_released)
         self._connection.ensure_background()
@@ -145,6 +149,8 @@ class SocketSession(RPCSession):
         """Start a call over there."""
         with self._shield:
             pending = self._start(func, args, kwargs, callback, options, observer)
+            if self._shield.count:  # raised in a moment: nobody will ever hold this call
+                self._connection.post(Cancel(pending.id))
         return SocketCall(self._connection, pending)
 
     def _start(  # noqa: PLR0917 -- private, on the path of every call
@@ -193,25 +199,35 @@ class SocketSession(RPCSession):
         RemoteInterrupted
             SIGINT came: the request ended over there, or waiting was given up.
         """
-        shield, connection = self._shield, self._connection
-        outer, began = shield.on_interrupt, time.monotonic()
-        shield.on_interrupt = lambda presses: self._on_press(pending, presses)
+        if get_ident() != MAIN_THREAD:
+            self._connection.wait(pending)
+            return
+        outer, self._awaited = self._awaited, pending
+        began = time.monotonic()
         try:
-            connection.wait(pending)
+            if self._shield.count:  # it came while the request was being sent
+                self._on_press(1)
+            self._connection.wait(pending)
         finally:
-            shield.on_interrupt = outer
-        if shield.count:
-            connection.be_quick()
-            held = shield.take()
-            if held is not None and not isinstance(held, KeyboardInterrupt):
-                raise held
-            release_refs(pending.value, self)
-            raise self._interrupted(pending, what, time.monotonic() - began) from (
-                pending.value if pending.status is CallStatus.LOST else None
-            )
+            self._awaited = outer
+        if self._shield.count:
+            self._raise_interrupted(pending, what, time.monotonic() - began)
 
-    def _on_press(self, pending: Pending, presses: int) -> None:
+    def _raise_interrupted(self, pending: Pending, what: str, seconds: float) -> None:
+        self._connection.be_quick()
+        held = self._shield.take()
+        if held is not None and not isinstance(held, KeyboardInterrupt):
+            raise held
+        release_refs(pending.value, self)
+        raise self._interrupted(pending, what, seconds) from (
+            pending.value if pending.status is CallStatus.LOST else None
+        )
+
+    def _on_press(self, presses: int) -> None:
         """Handle SIGINT: first ask, then stop waiting, then give the connection up."""
+        pending = self._awaited
+        if pending is None:
+            return  # about to send or done with receiving: raised as soon as that is over
         if presses == 1:
             self._connection.post(Cancel(pending.id))
         elif presses == 2:

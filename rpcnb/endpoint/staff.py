@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import shutil
 import signal
 import socket
+import tempfile
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from rpcnb.core.errors import SessionError, TransportError
-from rpcnb.endpoint.zygote import Ticket, Zygote
+from rpcnb.endpoint.zygote import Ticket, Work, Zygote
 from rpcnb.transport.descriptor import send_descriptor
 
 if TYPE_CHECKING:
     from rpcnb.transport.base import Transport
 
+LOG = logging.getLogger("rpcnb.staff")
 HIRE_TIMEOUT = 10.0
 """Seconds a worker may take to exist."""
 
@@ -75,22 +80,20 @@ class ProcessStaff(Staff):
         Called on a thread of this object.
     """
 
-    def __init__(
-        self,
-        prepare: Callable[[], object],
-        work: Callable[[int, Ticket], None],
-        on_end: OnEnd,
-    ) -> None:
+    def __init__(self, prepare: Callable[[], object], work: Work, on_end: OnEnd) -> None:
         self.on_end = on_end
         self._control, theirs = socket.socketpair()
+        self._folder = Path(tempfile.mkdtemp(prefix="rpcnb-"))
         self._lock = threading.Lock()
         self._hired: dict[str, int] = {}
+        self._refused: dict[str, str] = {}
+        self._working: set[str] = set()
         self._news = threading.Condition()
         self._gone = False
         pid = os.fork()
         if pid == 0:
             self._control.close()
-            _run_zygote(theirs, prepare, work)
+            _run_zygote(theirs, prepare, work, self._folder)
         theirs.close()
         self.pid = pid
         self._reports = self._control.makefile("rb")
@@ -115,12 +118,18 @@ class ProcessStaff(Staff):
             with self._news:
                 if "started" in report:
                     self._hired[report["started"]] = report["pid"]
+                    self._working.add(report["started"])
+                elif "refused" in report:
+                    self._refused[report["refused"]] = report["reason"]
                 self._news.notify_all()
             if "ended" in report:
+                self._working.discard(report["ended"])
                 self.on_end(report["ended"], report["code"])
         with self._news:
             self._gone = True
             self._news.notify_all()
+        for session_id in self._working:  # the zygote was killed, and they with it
+            self.on_end(session_id, -signal.SIGTERM)
 
     def hire(self, ticket: Ticket, transport: Transport) -> int:
         """Hand the connection to a fresh worker."""
@@ -132,13 +141,16 @@ class ProcessStaff(Staff):
             message = "the server's zygote is gone; restart the server"
             raise SessionError(message) from error
         with self._news:
-            arrived = self._news.wait_for(
-                lambda: ticket.session_id in self._hired or self._gone, HIRE_TIMEOUT
-            )
-            if not arrived or self._gone:
-                message = "no worker process could be started"
+            self._news.wait_for(lambda: self._has_answered(ticket.session_id), HIRE_TIMEOUT)
+            pid = self._hired.pop(ticket.session_id, None)
+            if pid is None:
+                reason = self._refused.pop(ticket.session_id, "the zygote does not answer")
+                message = f"no worker process could be started: {reason}"
                 raise SessionError(message)
-            return self._hired.pop(ticket.session_id)
+            return pid
+
+    def _has_answered(self, session_id: str) -> bool:
+        return session_id in self._hired or session_id in self._refused or self._gone
 
     def release(self, transport: Transport) -> None:
         """Close this process's copy only: closing the connection would end it for the worker."""
@@ -156,6 +168,7 @@ class ProcessStaff(Staff):
             self._news.wait_for(lambda: self._gone, 1.0)
         self._reports.close()
         self._control.close()
+        shutil.rmtree(self._folder, ignore_errors=True)  # the zygote does, unless it was killed
 
     def kill(self) -> None:
         """End the zygote at once; its workers follow (`PR_SET_PDEATHSIG`)."""
@@ -163,9 +176,9 @@ class ProcessStaff(Staff):
 
 
 def _run_zygote(
-    control: socket.socket, prepare: Callable[[], object], work: Callable[[int, Ticket], None]
+    control: socket.socket, prepare: Callable[[], object], work: Work, folder: Path
 ) -> NoReturn:
-    Zygote(control, prepare, work).run()
+    Zygote(control, prepare, work, folder).run()
 
 
 class ThreadStaff(Staff):
@@ -195,12 +208,17 @@ class ThreadStaff(Staff):
         return os.getpid()
 
     def _run(self, ticket: Ticket, transport: Transport) -> None:
+        code = 1
         try:
             self._work(transport, ticket)
+            code = 0
+        except Exception:
+            LOG.exception("session %s failed", ticket.session_id)
         finally:
+            transport.close()
             with self._lock:
                 self._seats.pop(ticket.session_id, None)
-            self.on_end(ticket.session_id, 0)
+            self.on_end(ticket.session_id, code)
 
     def release(self, transport: Transport) -> None:
         """Keep it: the thread uses this very object."""

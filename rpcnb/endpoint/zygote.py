@@ -6,6 +6,9 @@ has just the thread that forked; so it is made before the broker starts any.
 
 Requests arrive over a socket pair, each with the connection of a new session (`SCM_RIGHTS`);
 reports go back as lines of JSON. When the broker goes, the zygote ends its workers, then itself.
+
+Each worker has a folder below the zygote's, named after its session. A worker removes its own; the
+zygote removes what one leaves behind that was killed.
 """
 
 from __future__ import annotations
@@ -14,23 +17,36 @@ import ctypes
 import json
 import os
 import selectors
+import shutil
 import signal
 import socket
 import sys
 import time
 import traceback
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
 from rpcnb.core.errors import ConnectionClosed
 from rpcnb.transport.descriptor import receive_descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+Work: TypeAlias = "Callable[[int, Ticket, Path], None]"
+"""What a worker runs: given its connection's descriptor, its ticket and the path of its folder,
+which it makes when it needs one."""
 
 KILL_AFTER = 5.0
 """Seconds a worker gets to end after SIGTERM."""
 _PR_SET_PDEATHSIG = 1
+
+
+class Closable(Protocol):
+    """Something a fork inherits and has to close."""
+
+    def close(self) -> None:
+        """Close this process's copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +69,19 @@ class Zygote:
     prepare : callable
         Run once, before the first worker: loads the user's functions.
     work : callable
-        Run in each worker with its connection's descriptor and its ticket; the worker ends when it
-        returns.
+        Run in each worker, which ends when it returns.
+    folder : path
+        Exists; the workers' folders lie in it. Removed at the end.
     """
 
     def __init__(
-        self,
-        control: socket.socket,
-        prepare: Callable[[], object],
-        work: Callable[[int, Ticket], None],
+        self, control: socket.socket, prepare: Callable[[], object], work: Work, folder: Path
     ) -> None:
         self._control = control
         self._prepare = prepare
         self._work = work
+        self._folder = folder
+        self._pid = os.getpid()
         self._workers: dict[int, str] = {}
 
     def run(self) -> NoReturn:
@@ -84,6 +100,7 @@ class Zygote:
             lines = traceback.format_exception(error)
             self._report(failed=f"{type(error).__name__}: {error}", traceback="".join(lines))
         finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
             sys.stderr.flush()
             os._exit(status)
 
@@ -102,31 +119,34 @@ class Zygote:
                     wakeup.recv(4096)
                 self._reap(os.WNOHANG)
                 if self._control in ready:
-                    self._hire((wakeup, alarm))
+                    self._hire((wakeup, alarm, selector))
 
-    def _hire(self, mine: tuple[socket.socket, socket.socket]) -> None:
+    def _hire(self, mine: tuple[Closable, ...]) -> None:
         note, fd = receive_descriptor(self._control)
         ticket = Ticket(**json.loads(note))
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # too many processes, too little memory: others may go on
+            os.close(fd)
+            self._report(refused=ticket.session_id, reason=error.strerror)
+            return
         if pid == 0:
             self._become_worker(fd, ticket, mine)
         os.close(fd)
         self._workers[pid] = ticket.session_id
         self._report(started=ticket.session_id, pid=pid)
 
-    def _become_worker(
-        self, fd: int, ticket: Ticket, parents: tuple[socket.socket, socket.socket]
-    ) -> NoReturn:
+    def _become_worker(self, fd: int, ticket: Ticket, parents: tuple[Closable, ...]) -> NoReturn:
         status = 1
         try:
             os.setpgid(0, 0)  # so that what the user's functions start ends with the worker
-            _die_with_parent()
+            _die_with(self._pid)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for end in (*parents, self._control):
                 end.close()
             self._workers.clear()
-            self._work(fd, ticket)
+            self._work(fd, ticket, self._folder / ticket.session_id)
             status = 0
         except BaseException:  # noqa: BLE001 -- a worker's last words go to the server's log
             traceback.print_exc()
@@ -146,6 +166,7 @@ class Zygote:
             session_id = self._workers.pop(pid, None)
             if session_id is not None:
                 _kill_group(pid)
+                shutil.rmtree(self._folder / session_id, ignore_errors=True)
                 self._report(ended=session_id, code=os.waitstatus_to_exitcode(status))
 
     def _end_workers(self) -> None:
@@ -182,7 +203,9 @@ def _kill_group(leader: int) -> None:
         return
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     """Be ended when the zygote is killed outright (Linux; elsewhere workers see their peer go)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # killed before this was arranged
+            os._exit(1)

@@ -197,18 +197,12 @@ def test_a_callback_is_called_by_the_background_thread(link: Link) -> None:
 
 
 def test_the_background_thread_parks_under_a_long_wait_and_comes_back(link: Link) -> None:
-    kept: list[CallFunc] = []
-    link.server_owner.answer = kept.append
-    waiting = threading.Thread(target=link.ask, args=(1, Deadline.after(SOON)))
-    waiting.start()
-    pause = threading.Event()
-    end = Deadline.after(SOON)
-    while not (link.client._parked and kept) and not end.expired():
+    link.client._reading.acquire()  # this thread is the reader, and stays at it
+    pause, end = threading.Event(), Deadline.after(SOON)
+    while not link.client._parked and not end.expired():
         pause.wait(0.005)
     assert link.client._parked
-    link.server.post(Return(kept[0].id, 1))
-    waiting.join(SOON)
-    link.server_owner.answer = lambda message: link.server.post(Return(message.id, "again"))
+    link.client.leave_reading()
     arrived = threading.Event()
     pending = link.client.open_request(lambda *_: arrived.set())
     link.client.send_request(pending, CallFunc(pending.id, 1))
