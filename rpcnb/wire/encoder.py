@@ -79,8 +79,6 @@ class Encoder:
         header = pack([self.value(item, depth) for item in fields])
         if len(header) > self.limits.frame_header:
             header = pack(self.beside(Code.DOCUMENT, header))
-        if self.nbytes > self.limits.frame_payload:
-            raise LimitExceeded("frame payload", self.nbytes, self.limits.frame_payload)
         return header
 
     def value(self, value: Any, depth: int = 0) -> Any:

@@ -123,12 +123,17 @@ def _check_args(value: Any, limits: Limits) -> tuple[Any, ...]:
     return tuple(items)
 
 
-def _check_kwargs(value: Any, limits: Limits) -> dict[str, Any]:
+def _named(value: Any) -> dict[str, Any]:
     if type(value) is not dict or not all(type(key) is str for key in value):
-        raise DecodeError("keyword arguments are no mapping of names")
-    for item in value.values():
-        check_value(item, limits)
+        raise DecodeError("keyword arguments that are no dict of names")
     return value
+
+
+def _check_kwargs(value: Any, limits: Limits) -> dict[str, Any]:
+    named = _named(value)
+    for item in named.values():
+        check_value(item, limits)
+    return named
 
 
 def _list(value: Any) -> list[Any]:
@@ -239,11 +244,16 @@ def _device_check(value: Any, limits: Limits) -> Device:
 
 
 def _handles_plain(value: Any) -> list[int]:
-    return [int(part) for triple in value for part in triple]
+    flat = [int(part) for triple in value for part in triple]  # type codes may be enum members
+    _triples(flat)
+    return flat
 
 
 def _handles_check(value: Any, limits: Limits) -> tuple[tuple[int, int, int], ...]:
-    flat = [natural(part, limits) for part in _list(value)]
+    return _triples([natural(part, limits) for part in _list(value)])
+
+
+def _triples(flat: list[int]) -> tuple[tuple[int, int, int], ...]:
     if len(flat) % 3 or not _TYPE_CODES.issuperset(flat[1::3]) or 0 in flat[2::3]:
         raise DecodeError("these are not handles, type codes and counts")
     return tuple(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
@@ -269,10 +279,10 @@ OPTIONAL_TEXT = _one_of(frozenset({str, type(None)}), "text")
 BOOL = _one_of(frozenset({bool}), "a truth value")
 SCALAR = _one_of(PLAIN_TYPES, "a plain scalar")
 OUTPUT = FieldKind(_output_check, _output_check)
-REASON = FieldKind(int, natural)
+REASON = FieldKind(lambda reason: natural(int(reason)), natural)
 VALUE = FieldKind(_same, check_value)
 ARGS = FieldKind(list, _check_args)
-KWARGS = FieldKind(_same, _check_kwargs)
+KWARGS = FieldKind(_named, _check_kwargs)
 SHAPE = FieldKind(_shape_plain, _shape_check)
 STRIDES = optional(FieldKind(list, _strides_check))
 DTYPE = FieldKind(_dtype_plain, _dtype_check)

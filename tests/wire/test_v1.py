@@ -5,7 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from rpcnb.core.errors import EncodeError, LimitExceeded, LocalProtocolError, RemoteProtocolError
+from rpcnb.core.errors import (
+    EncodeError,
+    ErrorInfo,
+    LimitExceeded,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
 from rpcnb.core.limits import DEFAULT_LIMITS
 from rpcnb.testing.strategies import EXAMPLES, same
 from rpcnb.testing.wire_suite import WireSuite, feed, to_bytes
@@ -20,8 +26,10 @@ from rpcnb.wire.messages import (
     Kind,
     Ping,
     Pong,
+    Raised,
     Return,
     Side,
+    Stopped,
 )
 from rpcnb.wire.v1 import WireV1
 
@@ -106,6 +114,30 @@ def test_lowered_limits_hold_for_both_directions():
         feed(small, to_bytes(usual, [Return(1, "x" * 10_001)]))
 
 
+def test_text_of_an_error_is_limited_for_the_receiver():
+    talkative = WireV1(Side.SERVER, limits=replace(DEFAULT_LIMITS, error_text=1_000_000))
+    (data,) = to_bytes(talkative, [Raised(1, ErrorInfo("E", "x" * 16_385))])
+    with pytest.raises(RemoteProtocolError, match="text of an error of 16385 characters"):
+        WireV1(Side.CLIENT).receive_data(data)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        CallFunc(1, 2, ("x" * 4000, b"y" * 4000)),
+        CallFunc(1, 2, tuple(range(1025))),
+        CallFunc(1, 2, (), {str(i): i for i in range(1025)}),
+        CallFunc(1, 2, (), {"a": [1]}),
+        CallFunc(1, 2, (1 << 70, 1j), {"a": "x"}, timeout=0.5),
+        Return(1, "x" * 5000),
+        Return(1, "x", 1),
+    ],
+)
+def test_what_is_nearly_small_arrives_too(message):
+    side = Side.CLIENT if type(message) is CallFunc else Side.SERVER
+    assert same(feed(WireV1(Side(1 - side)), to_bytes(WireV1(side), [message])), [message])
+
+
 def test_a_piece_whose_size_is_wrong_is_not_sent():
     with pytest.raises(EncodeError, match="2 bytes in a piece of 3"):
         WireV1(Side.SERVER).prepare(CopyData(1, 0, 3, last=True, payload=b"ab"))
@@ -132,7 +164,12 @@ def test_a_request_id_that_does_not_fit_is_not_sent(request_id):
         CallFunc(1, -1, (1,)),
         CallFunc(1, "f", (1,)),
         CallFunc(1, 2, (), {}, timeout="soon"),
+        CallFunc(1, 2, (), {1: 2}),
+        CallFunc(1, 2, (), {1: [2]}),
         FreeHandles(((1, 99, "x"),)),
+        FreeHandles(((1, 99, 1),)),
+        FreeHandles(((1, 2, 0),)),
+        Stopped(1, -1),
         Goodbye(error=3),
     ],
 )
