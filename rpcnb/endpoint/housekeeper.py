@@ -31,17 +31,20 @@ class Housekeeper:
     def __init__(self) -> None:
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._leavers: weakref.WeakSet[Leaver] = weakref.WeakSet()
+        self._lock = threading.Lock()  # for the set only: never taken in a finalizer
         self._asleep = True
         self._pid = 0
 
     def register(self, leaver: Leaver) -> None:
         """Look after `leaver` for as long as it lives; starts the thread."""
-        self._leavers.add(leaver)
         if self._pid != os.getpid():  # never started, or started before a fork
             self._pid = os.getpid()
+            self._lock = threading.Lock()
             self._bell = SimpleQueue()
             self._asleep = True
             threading.Thread(target=self._run, name="rpcnb-housekeeper", daemon=True).start()
+        with self._lock:
+            self._leavers.add(leaver)
 
     def notice(self) -> None:
         """Wake the thread, unless it is awake.  No locks, no I/O."""
@@ -55,8 +58,14 @@ class Housekeeper:
             bell.get()
             time.sleep(DELAY)
             self._asleep = True  # before looking: what comes from now on wakes us again
-            for leaver in list(self._leavers):
-                leaver.flush_released()
+            self._flush_all()
+
+    def _flush_all(self) -> None:
+        # A method of its own, so that no local keeps anybody alive while the thread sleeps.
+        with self._lock:
+            leavers = list(self._leavers)
+        for leaver in leavers:
+            leaver.flush_released()
 
 
 HOUSEKEEPER = Housekeeper()
