@@ -1,0 +1,60 @@
+"""``python -m benchmarks``: measure rpcnb beside bare sockets, and print the table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+from benchmarks.cases import CASES, Case, quickened
+from benchmarks.report import document, machine, table
+from benchmarks.run import Runner
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="times each figure is measured")
+    parser.add_argument("--only", metavar="PATTERN", help="figures: a part of the name, or a glob")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples there, too")
+    parser.add_argument(
+        "--quick", action="store_true", help="a tenth of the repetitions, no 256 MiB"
+    )
+    return parser.parse_args()
+
+
+def chosen(only: str | None, *, quick: bool) -> list[Case]:
+    """Return the cases one of whose figures matches."""
+    pattern = f"*{only or ''}*"
+    cases = [case for case in CASES if any(fnmatch(each.name, pattern) for each in case.figures)]
+    return [c for c in map(quickened, cases) if c is not None] if quick else cases
+
+
+def note(text: str) -> None:
+    """Show what is being measured, on a terminal only."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    asked = arguments()
+    cases = chosen(asked.only, quick=asked.quick)
+    if not cases:
+        print(f"no figure is called {asked.only!r}", file=sys.stderr)
+        return 2
+    with Runner() as runner:
+        results = runner.run(cases, asked.rounds, note)
+    note("")
+    here = machine()
+    print(
+        f"{here['cores']} cores, {here['system']}, Python {here['python']}, {asked.rounds} rounds\n"
+    )
+    print(table(results))
+    if asked.json is not None:
+        asked.json.write_text(json.dumps(document(results, asked.rounds), indent=1) + "\n")
+    return 1 if any(result.failure for result in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""The processes of a benchmark: fresh, pinned to cores, told in JSON what to do.
+
+A child reads one line of JSON from its standard input and answers with one on its standard output;
+a token given this way shows in no list of processes. A server then lives until its input ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+
+Figures: TypeAlias = dict[str, float]
+"""What a probe returns: name -> seconds, calls per second or bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Which cores the two ends may use; empty means all."""
+
+    client: tuple[int, ...] = ()
+    server: tuple[int, ...] = ()
+
+
+def placements() -> dict[str, Placement]:
+    """Return the placements this machine has: ``free``, and ``one`` and ``two`` cores."""
+    found = {"free": Placement()}
+    if not hasattr(os, "sched_getaffinity"):  # macOS: unpinned is all there is
+        return found | {"one": Placement(), "two": Placement()}
+    first, *others = sorted(os.sched_getaffinity(0))
+    found["one"] = Placement((first,), (first,))
+    if others:
+        found["two"] = Placement((first,), (others[0],))
+    return found
+
+
+def pin(cores: list[int]) -> None:
+    """Confine this process, and those it starts, to some cores; none given means no change."""
+    if cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+
+
+def start(module: str, task: dict[str, Any]) -> subprocess.Popen[str]:
+    """Start ``python -m module`` and hand it its task."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", module],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    tell(child, task)
+    return child
+
+
+def tell(child: subprocess.Popen[str], line: object) -> None:
+    assert child.stdin is not None  # by `start`
+    print(json.dumps(line), file=child.stdin, flush=True)
+
+
+def hear(child: subprocess.Popen[str]) -> Any:
+    """Return what a child says next.
+
+    Raises
+    ------
+    RuntimeError
+        It ended instead; it has written why to the terminal.
+    """
+    assert child.stdout is not None  # by `start`
+    line = child.stdout.readline()
+    if not line:
+        raise RuntimeError(f"a benchmark process ended with status {child.wait()}")
+    return json.loads(line)
+
+
+def finish(child: subprocess.Popen[str]) -> None:
+    """End a child by ending its input."""
+    child.communicate(timeout=30)
+
+
+@contextmanager
+def server(module: str, **task: object) -> Iterator[dict[str, Any]]:
+    """Run a server process; the block gets what it says about itself."""
+    child = start(module, task)
+    try:
+        yield hear(child)
+    finally:
+        finish(child)
+
+
+def probe(function: str, cores: tuple[int, ...], **arguments: object) -> Figures:
+    """Run ``module:function`` in a fresh process and return its figures."""
+    return probe_together(function, cores, 1, **arguments)[0]
+
+
+def probe_together(
+    function: str, cores: tuple[int, ...], count: int, **arguments: object
+) -> list[Figures]:
+    """Run a probe in several processes, which wait for each other in `wait_for_others`."""
+    task = {"function": function, "cores": cores, "arguments": arguments}
+    children = [start("benchmarks.child", task) for _ in range(count)]
+    try:
+        answers = [hear(child) for child in children]
+        if answers[0] == "ready":
+            for child in children:
+                tell(child, "go")
+            answers = [hear(child) for child in children]
+        return answers
+    finally:
+        for child in children:
+            finish(child)
+
+
+def wait_for_others() -> None:
+    """Go on when all processes of this measurement have got here.  For probes."""
+    print(json.dumps("ready"), flush=True)
+    sys.stdin.readline()
+
+
+def main() -> None:
+    task = json.loads(sys.stdin.readline())
+    pin(task["cores"])
+    module, _, name = task["function"].partition(":")
+    figures = getattr(import_module(module), name)(**task["arguments"])
+    print(json.dumps(figures), flush=True)
+
+
+if __name__ == "__main__":
+    # Under its real name, so that a probe which imports this module meets the same one.
+    import_module("benchmarks.child").main()

@@ -1,0 +1,84 @@
+"""What the benchmarked server offers; loaded by the process that forks its workers."""
+
+from __future__ import annotations
+
+import sys
+import tracemalloc
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import rpcnb
+from benchmarks import timing
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    import numpy as np
+
+
+class Thing:
+    """A small object that stays over there."""
+
+
+@rpcnb.register("bench.nothing")
+def nothing() -> None: ...
+
+
+@rpcnb.register("bench.small")
+def small(number: int, factor: float, name: str, *, flag: bool, label: str) -> float:
+    del name, flag, label
+    return number * factor
+
+
+@rpcnb.register("bench.mean")
+def mean(values: np.ndarray) -> float:
+    return float(values.mean())
+
+
+@rpcnb.register("bench.make")
+def make() -> Thing:
+    return Thing()
+
+
+@rpcnb.register("bench.renew")
+def renew(words: np.ndarray) -> int:
+    return timing.renew(words)
+
+
+@rpcnb.register("bench.checksum")
+def checksum(words: np.ndarray) -> int:
+    return timing.checksum(words)
+
+
+# --- for counts.py: what happens on the thread that serves ------------------------------------------
+
+EVENTS: Counter[str] = Counter()
+
+
+def _count(_: FrameType, event: str, __: object) -> None:
+    EVENTS[event] += 1
+
+
+@rpcnb.register("bench.start_counting")
+def start_counting() -> None:
+    EVENTS.clear()
+    sys.setprofile(_count)
+
+
+@rpcnb.register("bench.stop_counting")
+def stop_counting() -> dict[str, int]:
+    sys.setprofile(None)
+    return dict(EVENTS)
+
+
+@rpcnb.register("bench.start_tracing")
+def start_tracing() -> None:
+    tracemalloc.start()
+    tracemalloc.reset_peak()
+
+
+@rpcnb.register("bench.stop_tracing")
+def stop_tracing() -> int:
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak

@@ -1,0 +1,101 @@
+"""The figures as a table for people, and as JSON for programs."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.cases import Figure
+    from benchmarks.run import Result
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+HEADER = ("figure", "limit", "rpcnb", "ratio", "target", "met")
+STEPS = {
+    "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")),
+    "/s": ((1e6, "M/s"), (1e3, "k/s"), (1.0, "/s")),
+    "B": ((1e6, "MB"), (1e3, "kB"), (1.0, "B")),
+}
+
+
+def table(results: Sequence[Result]) -> str:
+    """Return a Markdown table, padded so that it reads as plain text, too."""
+    rows = [HEADER, *map(row, results)]
+    widths = [max(len(each[column]) for each in rows) for column in range(len(HEADER))]
+    lines = ["| " + " | ".join(map(str.ljust, each, widths)) + " |" for each in rows]
+    lines.insert(1, "| " + " | ".join("-" * width for width in widths) + " |")
+    return "\n".join(lines)
+
+
+def row(result: Result) -> tuple[str, ...]:
+    figure, ratio = result.figure, result.ratio
+    if not result.rpcnb:
+        return figure.name, "-", result.failure or "-", "-", goal(figure, bare=False), "-"
+    bare = not result.limit
+    return (
+        figure.name,
+        "-" if bare else quantity(median(result.limit), figure.unit),
+        quantity(median(result.rpcnb), figure.unit),
+        "-" if ratio is None else f"{TIMES}{ratio:.2f}",
+        goal(figure, bare=bare),
+        {True: "yes", False: "no", None: "-"}[result.met],
+    )
+
+
+def goal(figure: Figure, *, bare: bool) -> str:
+    if figure.target is None:
+        return "-"
+    return f"≤ {quantity(figure.target, figure.unit)}" if bare else f"≤ {TIMES}{figure.target:.4g}"
+
+
+def quantity(value: float, unit: str) -> str:
+    """Write a number with three digits and the unit that suits it."""
+    steps = STEPS[unit]
+    size, name = next((step for step in steps if abs(value) >= step[0]), steps[-1])
+    return f"{value / size:.3g} {name}" if value / size < 999.5 else f"{value / size:.0f} {name}"
+
+
+def machine() -> dict[str, Any]:
+    """Describe this machine, without a name or a path of it."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "cores": cores,
+        "pinned": hasattr(os, "sched_setaffinity"),
+        "architecture": platform.machine(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in ("rpcnb", "numpy", "msgpack")},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def document(results: Sequence[Result], rounds: int) -> dict[str, Any]:
+    """Return everything, ready for JSON."""
+    return {
+        "machine": machine(),
+        "rounds": rounds,
+        "figures": [
+            {
+                "figure": result.figure.name,
+                "unit": result.figure.unit,
+                "limit": result.limit,
+                "rpcnb": result.rpcnb,
+                "ratio": result.ratio,
+                "target": result.figure.target,
+                "met": result.met,
+                "failure": result.failure,
+            }
+            for result in results
+        ],
+    }

@@ -1,0 +1,157 @@
+"""What a call and a copy may cost, in things that can be counted.
+
+A limit here only ever goes down.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from benchmarks.child import server
+from benchmarks.counts import CountedRemote, Counts, peak_bytes, python_calls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MIB = 1024 * 1024
+SMALL = 64 * 1024
+"""Memory a copy may use besides the arrays themselves [bytes]."""
+CLIENT_CALLS = 58
+"""Python functions of a null call on the calling thread."""
+WORKER_CALLS = 150
+"""The same on the thread that serves it."""
+
+
+@pytest.fixture(scope="module")
+def counted() -> Iterator[CountedRemote]:
+    with server("benchmarks.serve", cores=[]) as started:
+        counted = CountedRemote(started)
+        with counted.remote:
+            yield counted
+
+
+@pytest.fixture
+def null_call(counted: CountedRemote) -> Callable[[], object]:
+    """A function that has been called before, so that nothing is looked up any more."""
+    nothing = counted.remote.get_function("bench.nothing")
+    nothing()
+    return nothing
+
+
+def frames(counts: Counts) -> tuple[int, int]:
+    return counts.frames_sent, counts.frames_received
+
+
+def test_a_null_call_is_one_small_frame_and_one_system_call_each_way(
+    counted: CountedRemote, null_call: Callable[[], object]
+) -> None:
+    counts = counted.count(null_call)
+    assert frames(counts) == (1, 1)
+    assert (counts.sends, counts.receives) == (1, 1)
+    assert counts.bytes_sent <= 64
+    assert counts.bytes_received <= 64
+
+
+def test_arguments_and_keywords_travel_in_the_same_frame(counted: CountedRemote) -> None:
+    small = counted.remote.get_function("bench.small")
+    counts = counted.count(lambda: small(3, 0.5, "name", flag=True, label="text"))
+    assert frames(counts) == (1, 1)
+    assert counts.bytes_sent <= 128
+
+
+def test_a_null_call_runs_few_python_functions_here(null_call: Callable[[], object]) -> None:
+    assert min(python_calls(null_call) for _ in range(20)) <= CLIENT_CALLS
+
+
+def test_a_null_call_runs_few_python_functions_over_there(
+    counted: CountedRemote, null_call: Callable[[], object]
+) -> None:
+    start = counted.remote.get_function("bench.start_counting")
+    stop = counted.remote.get_function("bench.stop_counting")
+
+    def served(number: int) -> int:
+        start()
+        for _ in range(number):
+            null_call()
+        return stop()["call"]
+
+    assert min(served(60) - served(10) for _ in range(5)) / 50 <= WORKER_CALLS
+
+
+def test_a_freed_handle_rides_along_with_the_next_call(
+    counted: CountedRemote, null_call: Callable[[], object]
+) -> None:
+    thing = counted.remote.get_function("bench.make")()
+    freeing = counted.count(thing.free)
+    assert (freeing.sends, freeing.frames_sent) in {(0, 0), (1, 1)}  # the housekeeper may be first
+    after = counted.count(null_call)
+    assert after.sends == 1
+    assert freeing.frames_sent + after.frames_sent == 2
+
+
+def test_submitted_calls_are_one_frame_each(counted: CountedRemote) -> None:
+    nothing = counted.remote.get_function("bench.nothing")
+    nothing()  # takes along what earlier tests have freed
+
+    def burst() -> None:
+        for future in [nothing.submit() for _ in range(100)]:
+            future.result()
+
+    counts = counted.count(burst)
+    assert counts.frames_sent == 100
+    assert counts.frames_received >= 100  # and a notice from a call that took long
+    assert counts.receives <= counts.frames_received
+
+
+def test_metadata_sends_nothing(counted: CountedRemote) -> None:
+    array = counted.remote.zeros((3, 4))
+    counts = counted.count(
+        lambda: (array.shape, array.dtype, array.nbytes, repr(array), len(array))
+    )
+    assert counts == Counts(0, 0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("pieces", [1, 8])
+def test_an_upload_is_one_frame_a_mebibyte_and_one_reply(
+    counted: CountedRemote, pieces: int
+) -> None:
+    words = np.arange(pieces * MIB // 8)
+    array = counted.remote.array(words)
+    counts = counted.count(lambda: array.copy_from(words))
+    assert frames(counts) == (pieces, 1)
+    assert counts.sends == pieces
+    assert counts.bytes_sent - words.nbytes <= 64 * pieces
+
+
+@pytest.mark.parametrize("pieces", [1, 8])
+def test_a_download_is_one_request_and_one_frame_a_mebibyte(
+    counted: CountedRemote, pieces: int
+) -> None:
+    array = counted.remote.array(np.arange(pieces * MIB // 8))
+    target = np.empty(pieces * MIB // 8, int)
+    counts = counted.count(lambda: array.copy_to(target))
+    assert frames(counts) == (1, pieces)
+    assert counts.sends == 1
+    assert counts.bytes_received - target.nbytes <= 64 * pieces
+
+
+def test_a_copy_makes_no_copy_of_the_bytes_here(counted: CountedRemote) -> None:
+    words = np.arange(4 * MIB // 8)
+    array = counted.remote.array(words)
+    assert peak_bytes(lambda: array.copy_from(words)) <= SMALL
+    assert peak_bytes(lambda: array.copy_to(words)) <= SMALL
+    assert words.nbytes <= peak_bytes(array.to_numpy) <= words.nbytes + SMALL
+
+
+def test_a_copy_makes_no_copy_of_the_bytes_over_there(counted: CountedRemote) -> None:
+    words = np.arange(4 * MIB // 8)
+    array = counted.remote.array(words)
+    start = counted.remote.get_function("bench.start_tracing")
+    stop = counted.remote.get_function("bench.stop_tracing")
+    start()
+    array.copy_from(words)
+    array.copy_to(words)
+    assert stop() <= 4 * SMALL  # with what the calls around it leave
