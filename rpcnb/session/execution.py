@@ -1,0 +1,168 @@
+"""One call of a local session: queued, running, stopped, ended."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from rpcnb.core.events import EVENTS, CallPhase
+from rpcnb.session.base import (
+    NO_OBSERVER,
+    CallCallback,
+    CallObserver,
+    CallOptions,
+    CallStatus,
+    RunningCall,
+)
+from rpcnb.session.calls import CURRENT_CALL, CallContext
+from rpcnb.session.interrupts import Gate, SignalInterrupter, ThreadGate
+from rpcnb.session.output import CAPTURE
+from rpcnb.session.timers import TIMERS, Timer
+from rpcnb.session.tqdm_hook import install as install_tqdm_hook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from rpcnb.core.values import CallbackRef, Value
+
+ANNOUNCE_AFTER = 0.02
+"""Seconds after which a call is one that does not end at once."""
+
+
+def current_gate() -> Gate | None:
+    """Return the gate of the call whose code runs on this thread, if there is one."""
+    outer = CURRENT_CALL.get()
+    gate = outer.gate if outer is not None else None
+    return gate if gate is not None and gate.thread == threading.get_ident() else None
+
+
+class Call(CallContext, RunningCall):
+    """A call of a `LocalSession`, from the moment it was asked for.
+
+    Its end is decided where it runs; `stop` only asks, unless it takes the call out of the queue.
+    """
+
+    __slots__ = ("_timers", "_watched", "args", "function", "kwargs", "stop_status", "stopper")
+
+    function: Callable[..., Any]
+    args: Sequence[Value]
+    kwargs: Mapping[str, Value]
+
+    def __init__(
+        self,
+        call_id: int,
+        name: str,
+        observer: CallObserver = NO_OBSERVER,
+        session: int = -1,
+    ) -> None:
+        super().__init__(call_id, name, observer, session)
+        self.stop_status: CallStatus | None = None
+        """How the call is to end that was asked to stop."""
+        self.stopper: Callable[[], object] | None = None
+        """Takes it out of the queue, or cancels its coroutine."""
+        self._timers: tuple[Timer, ...] = ()
+        self._watched = False
+        if EVENTS.subscriptions:
+            self.emit(CallPhase.SENT)
+
+    def cancel(self) -> None:
+        self.stop(CallStatus.CANCELLED)
+
+    def stop(self, status: CallStatus) -> None:
+        """Ask that the call end with `status`.  The first asker counts; from any thread."""
+        with self._lock:
+            if self.ended or self.stop_status is not None:
+                return
+            self.stop_status = status
+        # In this order: a call looks at its stop_status after it has got its gate and stopper.
+        stopper, gate = self.stopper, self.gate
+        if stopper is not None:
+            stopper()
+        if gate is not None:
+            gate.interrupt()
+
+    def limit_time(self, options: CallOptions) -> None:
+        """Start the clock, if there is one."""
+        if options.timeout is not None:
+            timer = TIMERS.call_later(options.timeout, lambda: self.stop(CallStatus.DEADLINE))
+            self._timers = (*self._timers, timer)
+
+    def enter(self, interrupter: SignalInterrupter | None, outer: Gate | None) -> Gate:
+        """Prepare to run on this thread; return the gate to run behind."""
+        if self.observer is not NO_OBSERVER:
+            install_tqdm_hook()
+            CAPTURE.install()
+            self._watched = True
+            self._timers = (*self._timers, TIMERS.call_later(ANNOUNCE_AFTER, self.announce))
+        elif EVENTS.subscriptions:
+            self.announce()
+        if interrupter is not None and interrupter.thread == threading.get_ident():
+            gate: Gate = interrupter.gate(outer)
+        else:
+            gate = ThreadGate(outer)
+        self.gate = gate
+        return gate
+
+    def enter_loop(self) -> None:
+        """Prepare to run as a coroutine, which its own loop cancels."""
+        if self.observer is not NO_OBSERVER:
+            install_tqdm_hook()
+            CAPTURE.install()
+            self._watched = True
+        self.announce()
+
+    def leave(self) -> None:
+        """Tell the observer the rest; nothing after this."""
+        for timer in self._timers:
+            timer.cancel()
+        if self._watched:
+            self._watched = False
+            CAPTURE.uninstall()
+        self.finish()
+
+    def call_back(
+        self, callback: CallbackRef, args: Sequence[Value], kwargs: Mapping[str, Value]
+    ) -> Value:
+        """Call what the caller lent.  Interrupts of this call wait until it has answered."""
+        with self.shielded():
+            self.announce()
+            return self.observer.call_back(callback, args, kwargs)
+
+    def report_end(self, status: CallStatus, value: Value) -> None:
+        """Tell this process's views."""
+        if status is CallStatus.RETURN:
+            self.emit(CallPhase.FINISHED)
+        elif status is CallStatus.EXCEPTION:
+            self.emit(CallPhase.FAILED, f"{value.type_name}: {value.message}")
+        else:
+            self.emit(CallPhase.CANCELLED, status.value)
+
+
+class Waiter:
+    """Waits in one thread for what a callback is told in another."""
+
+    def __init__(self) -> None:
+        self._done = threading.Event()
+        self._outcome: tuple[CallStatus, Value] = (CallStatus.CANCELLED, None)
+
+    def callback(self, status: CallStatus, value: Value) -> None:
+        """Be the `CallCallback`."""
+        self._outcome = (status, value)
+        self._done.set()
+
+    def wait(self, call: RunningCall) -> tuple[CallStatus, Value]:
+        """Return how the call ended; Ctrl-C cancels it, and is raised once it has ended."""
+        try:
+            self._done.wait()
+        except KeyboardInterrupt:
+            call.cancel()
+            self._done.wait()
+            raise
+        return self._outcome
+
+
+def tell(callback: CallCallback, status: CallStatus, value: Value) -> None:
+    """Call back; one that breaks its promise not to raise must not end the thread that runs."""
+    with suppress(Exception):
+        callback(status, value)

@@ -1,0 +1,453 @@
+"""`LocalSession`: functions and arrays of this very process.
+
+What every server serves at the end of a chain, and what ``local:`` connects to.
+
+A call waits in its stream's queue.  A synchronous one then runs on the thread that made it, so
+that Ctrl-C acts as in any Python program; an asynchronous one runs on the stream's own thread.
+``async def`` functions run on the session's event loop, beside the streams.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from asyncio import CancelledError
+from contextlib import suppress
+from functools import partial
+from inspect import CO_COROUTINE, iscoroutinefunction
+from itertools import count
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from rpcnb.core.errors import (
+    ArrayMismatch,
+    DeviceError,
+    InvalidHandle,
+    RemoteInterrupted,
+    SessionClosed,
+    SessionError,
+)
+from rpcnb.core.limits import DEFAULT_LIMITS, Limits
+from rpcnb.core.values import PLAIN_TYPES, FunctionRef, Handle, TypeCode
+from rpcnb.session.backend import backend_of, held_nbytes
+from rpcnb.session.base import (
+    DEFAULT_OPTIONS,
+    NO_OBSERVER,
+    CallCallback,
+    CallObserver,
+    CallOptions,
+    CallStatus,
+    HostBuffer,
+    RPCSession,
+    RunningCall,
+    raise_or_return,
+)
+from rpcnb.session.builtins import resident_bytes, session_functions
+from rpcnb.session.calls import CURRENT_CALL
+from rpcnb.session.coroutines import LoopThread
+from rpcnb.session.cpu import NumPyBackend
+from rpcnb.session.execution import Call, Waiter, current_gate, tell
+from rpcnb.session.functions import REGISTRY, RESERVED, FunctionRegistry, describe_function
+from rpcnb.session.handles import HandleTable
+from rpcnb.session.interrupts import SignalInterrupter, guarded
+from rpcnb.session.local_device import LocalDeviceAPI
+from rpcnb.session.marshal import Marshaller
+from rpcnb.session.streams import ExecutionStream, StreamRegistry, ThreadStream, Turn
+from rpcnb.session.tracebacks import describe_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from rpcnb.core.device import Device
+    from rpcnb.core.values import ArrayRef, Value
+    from rpcnb.session.backend import ArrayBackend
+    from rpcnb.session.device_api import DeviceAPI
+    from rpcnb.session.files import WorkFolder
+
+Outcome: TypeAlias = "tuple[CallStatus, Value]"
+_PLAIN = PLAIN_TYPES.issuperset
+
+
+class LocalSession(RPCSession):
+    """A session in this process.
+
+    Parameters
+    ----------
+    registry : FunctionRegistry
+        The functions it offers, besides its own ``rpcnb.*``.
+    name : str
+        What errors and views call it.
+    backends : sequence of ArrayBackend, optional
+        Who holds arrays; NumPy by default.
+    allowed_modules : sequence of str
+        Modules that ``rpcnb.load_module`` may give out.
+    default_stream : ExecutionStream, optional
+        Stream 0; one with a thread of its own by default.
+    interrupter : SignalInterrupter, optional
+        Who owns SIGINT, in a worker process.
+    work_folder : WorkFolder, optional
+        Where ``rpcnb.upload`` and its like act; they are refused without one.
+    limits : Limits
+
+    Notes
+    -----
+    A call of a function of this session made by the code of another of its calls runs at once,
+    inside it, if both are of one stream: it could never wait for its turn.
+    """
+
+    def __init__(
+        self,
+        registry: FunctionRegistry = REGISTRY,
+        *,
+        name: str = "local",
+        backends: Sequence[ArrayBackend] | None = None,
+        allowed_modules: Sequence[str] = (),
+        default_stream: ExecutionStream | None = None,
+        interrupter: SignalInterrupter | None = None,
+        work_folder: WorkFolder | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self.name = name
+        self.registry = registry
+        self.limits = limits
+        self.allowed_modules = tuple(allowed_modules)
+        self.work_folder = work_folder
+        self.backends = tuple(backends) if backends is not None else (NumPyBackend(),)
+        self.handles = HandleTable(limits.handles)
+        self.started_at = monotonic()
+        self._interrupter = interrupter
+        self._default = default_stream or ThreadStream(limits.calls_in_flight, f"rpcnb-{name}")
+        self.streams = StreamRegistry(self._default, limits.calls_in_flight)
+        self._device_api = LocalDeviceAPI(self.backends, self.handles, self.streams)
+        self.marshaller = Marshaller(self.handles, self.backends, describe_function, limits)
+        self._own = session_functions(self)
+        self._loop = LoopThread(f"rpcnb-{name}-loop")
+        self._numbers = count(1)
+        self._calls: dict[int, Call] = {}
+        self._made = 0
+        self._bad_frees = 0
+        self._lock = threading.Lock()
+        self._closed = False
+        self._index = self.table_index
+
+    # --- functions ------------------------------------------------------------------------------
+
+    def get_function(self, name: str) -> FunctionRef | None:
+        self._check_open()
+        functions = self._own if name.startswith(RESERVED) else self.registry
+        function = functions.get(name)
+        if function is None:
+            return None
+        handle = self.handles.issue(function, TypeCode.FUNCTION)
+        return FunctionRef(handle, describe_function(function, name))
+
+    def call_func(
+        self,
+        func: FunctionRef,
+        args: Sequence[Value] = (),
+        kwargs: Mapping[str, Value] | None = None,
+        *,
+        options: CallOptions = DEFAULT_OPTIONS,
+        observer: CallObserver = NO_OBSERVER,
+    ) -> Value:
+        # 3.6 µs for ``lambda x: x`` with an int on the idle default stream; the function is 0.05.
+        self._check_open()
+        call = self._new_call(func, args, kwargs, observer)
+        outer = CURRENT_CALL.get()
+        try:
+            call.function = self._function(func)
+            if _is_coroutine_function(call.function):
+                outcome = self._wait(call, options)
+            elif outer is None:
+                outcome = self._run_inline(call, options)
+            else:
+                with outer.shielded():
+                    outcome = self._run_inline(call, options)
+        except KeyboardInterrupt:
+            if outer is None:  # struck just before the stream was passed on
+                self._stream(options).release()
+            message = f"interrupted: {func.info.name or 'the call'} was stopped"
+            raise RemoteInterrupted(message, confirmed=True) from None
+        finally:
+            self._calls.pop(call.id, None)
+        call.report_end(*outcome)
+        return raise_or_return(*outcome)
+
+    def async_call_func(
+        self,
+        func: FunctionRef,
+        args: Sequence[Value],
+        kwargs: Mapping[str, Value] | None,
+        callback: CallCallback,
+        *,
+        options: CallOptions = DEFAULT_OPTIONS,
+        observer: CallObserver = NO_OBSERVER,
+    ) -> RunningCall:
+        self._check_open()
+        call = self._new_call(func, args, kwargs, observer)
+        try:
+            call.function = self._function(func)
+            if _is_coroutine_function(call.function):
+                self._start_coroutine(call, callback)
+            else:
+                self._enqueue(call, callback, self._stream(options))
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it goes to the callback
+            self._end(call, callback, *self._failure(call, error))
+        else:
+            call.limit_time(options)
+        return call
+
+    def _function(self, func: FunctionRef) -> Callable[..., Any]:
+        return cast("Callable[..., Any]", self.handles.get(func.handle, TypeCode.FUNCTION))
+
+    def _new_call(
+        self,
+        func: FunctionRef,
+        args: Sequence[Value],
+        kwargs: Mapping[str, Value] | None,
+        observer: CallObserver,
+    ) -> Call:
+        number = self._made = next(self._numbers)
+        call = self._calls[number] = Call(number, func.info.name, observer, self._index)
+        call.args = args
+        call.kwargs = kwargs or {}
+        return call
+
+    def _stream(self, options: CallOptions) -> ExecutionStream:
+        return self.streams.get(options.stream or self.streams.in_use)
+
+    # --- how a call runs --------------------------------------------------------------------------
+
+    def _run_inline(self, call: Call, options: CallOptions) -> Outcome:
+        """Run a call on this thread when its turn has come."""
+        stream = self._stream(options)
+        if stream.held_by_caller and CURRENT_CALL.get() is not None:
+            call.limit_time(options)
+            return self._run(call)
+        turn = None
+        if options.timeout is not None or not stream.idle:
+            turn = Turn()
+            call.stopper = partial(stream.withdraw, turn)
+            call.limit_time(options)
+        try:
+            if not stream.acquire(turn):
+                call.leave()
+                return call.stop_status or CallStatus.CANCELLED, None
+            return self._run(call)
+        finally:
+            stream.release()
+
+    def _run(self, call: Call) -> Outcome:
+        """Run a call on this thread now, and say how it ended."""
+        outer = current_gate()
+        token = CURRENT_CALL.set(call)
+        try:
+            gate = call.enter(self._interrupter, outer)
+            if call.stop_status is not None:
+                return call.stop_status, None
+            args, kwargs = self._arguments(call)
+            result = guarded(gate, call.function, args, kwargs)
+            if type(result) not in PLAIN_TYPES:
+                result = self.marshaller.to_value(result)
+        except BaseException as error:  # noqa: BLE001 -- SystemExit of a function ends no worker
+            return self._failure(call, error)
+        else:
+            return CallStatus.RETURN, result
+        finally:
+            CURRENT_CALL.reset(token)
+            call.leave()
+
+    def _arguments(self, call: Call) -> tuple[Sequence[Any], Mapping[str, Any]]:
+        """Return the objects that the arguments of a call name."""
+        args, kwargs = call.args, call.kwargs
+        to_object = self.marshaller.to_object
+        if not _PLAIN(map(type, args)):
+            args = [to_object(arg, call.call_back) for arg in args]
+        if kwargs:
+            kwargs = {name: to_object(arg, call.call_back) for name, arg in kwargs.items()}
+        return args, kwargs
+
+    def _failure(self, call: Call, error: BaseException) -> Outcome:
+        """Say how a call ended that raised; raise what belongs to this thread instead."""
+        if isinstance(error, KeyboardInterrupt):
+            gate = call.gate
+            if call.stop_status is not None or (gate is not None and gate.struck):
+                # Struck without having been asked to stop: it is part of a call that was.
+                return call.stop_status or CallStatus.CANCELLED, None
+            main = threading.current_thread() is threading.main_thread()
+            if main and self._interrupter is None:
+                raise error
+        return CallStatus.EXCEPTION, describe_failure(error, self.name, self.limits.error_text)
+
+    def _enqueue(self, call: Call, callback: CallCallback, stream: ExecutionStream) -> None:
+        """Let a stream's own thread run a call."""
+
+        def run() -> None:
+            self._end(call, callback, *self._run(call))
+
+        def withdraw() -> None:
+            if stream.withdraw(task):
+                self._end(call, callback, call.stop_status or CallStatus.CANCELLED, None)
+
+        task = stream.submit(run)
+        call.stopper = withdraw
+
+    def _end(self, call: Call, callback: CallCallback, status: CallStatus, value: Value) -> None:
+        call.leave()
+        call.report_end(status, value)
+        self._calls.pop(call.id, None)
+        tell(callback, status, value)
+
+    # --- async def ----------------------------------------------------------------------------------
+
+    def _wait(self, call: Call, options: CallOptions) -> Outcome:
+        """Run a coroutine function and wait for it."""
+        waiter = Waiter()
+        self._start_coroutine(call, waiter.callback)
+        call.limit_time(options)
+        return waiter.wait(call)
+
+    def _start_coroutine(self, call: Call, callback: CallCallback) -> None:
+        async def main() -> None:
+            CURRENT_CALL.set(call)  # the task's own context
+            call.enter_loop()
+            outcome: Outcome = call.stop_status or CallStatus.CANCELLED, None
+            try:
+                if call.stop_status is None:
+                    args, kwargs = self._arguments(call)
+                    result = await call.function(*args, **kwargs)
+                    outcome = CallStatus.RETURN, self.marshaller.to_value(result)
+            except CancelledError:
+                outcome = call.stop_status or CallStatus.CANCELLED, None
+            except BaseException as error:  # noqa: BLE001 -- nothing may end the loop
+                outcome = self._failure(call, error)
+            self._end(call, callback, *outcome)
+
+        call.stopper = self._loop.start(main)
+        if call.stop_status is not None:
+            call.stopper()
+
+    # --- arrays and devices --------------------------------------------------------------------------
+
+    def copy_to_remote(self, source: HostBuffer, target: ArrayRef, nbytes: int) -> None:
+        self._check_open()
+        array = self.handles.get(target.handle, TypeCode.ARRAY)
+        piece = _piece(source, nbytes, "source")
+        if nbytes:
+            self._backend(array).write(array, target.byte_offset, piece)
+
+    def copy_from_remote(self, source: ArrayRef, target: HostBuffer, nbytes: int) -> None:
+        self._check_open()
+        array = self.handles.get(source.handle, TypeCode.ARRAY)
+        piece = _piece(target, nbytes, "target")
+        if piece.readonly:
+            raise ArrayMismatch("the memory to copy into is read-only")
+        if nbytes:
+            self._backend(array).read(array, source.byte_offset, piece)
+
+    def host_view(self, handle: Handle) -> memoryview | None:
+        self._check_open()
+        array = self.handles.get(handle, TypeCode.ARRAY)
+        return self._backend(array).host_view(array)
+
+    def _backend(self, array: object) -> ArrayBackend:
+        backend = backend_of(self.backends, array)
+        assert backend is not None  # else it would not have been issued as an array
+        return backend
+
+    def free_handle(self, handle: Handle, type_code: TypeCode, count: int = 1) -> None:
+        if self._closed:
+            return
+        try:
+            if type_code == TypeCode.STREAM:
+                self.streams.free(handle)
+                return
+            obj = self.handles.get(handle, TypeCode(type_code))
+            self.handles.free(handle, TypeCode(type_code), count)
+        except (InvalidHandle, DeviceError, ValueError):
+            self._bad_frees += count
+            return
+        if type_code == TypeCode.ITERATOR:
+            # Not here: its `finally` blocks are user code, and this may be a finalizer.
+            with suppress(SessionError):
+                self._default.submit(partial(_close_generator, obj))
+
+    def get_device_api(self, device: Device, *, allow_missing: bool = False) -> DeviceAPI | None:
+        self._check_open()
+        if self._device_api.has(device):
+            return self._device_api
+        if allow_missing:
+            return None
+        raise DeviceError(f"session {self.name!r} has no device {device}")
+
+    def async_stream_wait(self, device: Device, stream: int, callback: CallCallback) -> None:
+        self._check_open()
+        try:
+            self._device_api.get_current_stream(device)  # there is such a device
+            queue = self.streams.get(stream)
+        except DeviceError as error:
+            tell(callback, CallStatus.EXCEPTION, describe_failure(error, self.name, 4096))
+            return
+        queue.when_drained(partial(tell, callback, CallStatus.RETURN, None))
+
+    # --- the session itself -----------------------------------------------------------------------------
+
+    def is_local_session(self) -> bool:
+        return True
+
+    def is_async(self) -> bool:
+        return True
+
+    def statistics(self) -> dict[str, object]:
+        return {
+            "name": self.name,
+            "pid": os.getpid(),
+            "uptime": monotonic() - self.started_at,
+            "rss": resident_bytes(),
+            "handles": len(self.handles),
+            "nbytes": held_nbytes(self.handles, self.backends),
+            "calls": self._made,
+            "calls_running": len(self._calls),
+            "bad_frees": self._bad_frees,
+        }
+
+    def shutdown(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        for call in list(self._calls.values()):
+            call.cancel()
+        for entry in self.handles.entries():
+            if entry.type_code is TypeCode.ITERATOR:
+                with suppress(SessionError):
+                    self._default.submit(partial(_close_generator, entry.object))
+        self.handles.clear()
+        self.streams.close()
+        self._loop.close()
+        if self.work_folder is not None:
+            self.work_folder.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise SessionClosed(f"session {self.name!r} was closed")
+
+
+def _piece(memory: HostBuffer, nbytes: int, role: str) -> memoryview:
+    view = memoryview(memory).cast("B") if nbytes else memoryview(bytearray())
+    if nbytes < 0 or len(view) < nbytes:
+        raise ArrayMismatch(f"{nbytes:,} bytes asked for, but the {role} holds {len(view):,}")
+    return view[:nbytes]
+
+
+def _close_generator(generator: Any) -> None:
+    """End a generator that nobody will ask again; its failures have nobody to go to."""
+    with suppress(BaseException):
+        generator.close()
+
+
+def _is_coroutine_function(function: Callable[..., Any]) -> bool:
+    code = getattr(function, "__code__", None)
+    if code is None:  # a partial, a built-in function, or an object with ``__call__``
+        return iscoroutinefunction(function)
+    return bool(code.co_flags & CO_COROUTINE)

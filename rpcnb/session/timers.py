@@ -1,0 +1,94 @@
+"""One thread that does things later: deadlines, delayed output, ``started`` notices."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import threading
+from itertools import count
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Timer:
+    """Something to be done at an instant, unless cancelled first."""
+
+    __slots__ = ("_action", "_order", "_when")
+
+    def __init__(self, when: float, order: int, action: Callable[[], None]) -> None:
+        self._when = when
+        self._order = order
+        self._action: Callable[[], None] | None = action
+
+    def cancel(self) -> None:
+        """Do it no more.  Idempotent; one store, the heap forgets it when its time comes."""
+        self._action = None
+
+    @property
+    def when(self) -> float:
+        """Seconds on `time.monotonic`."""
+        return self._when
+
+    def run(self) -> None:
+        """Do it, once."""
+        action, self._action = self._action, None
+        if action is not None:
+            action()
+
+    def __lt__(self, other: Timer) -> bool:
+        return (self._when, self._order) < (other._when, other._order)
+
+
+class Timers:
+    """Runs timers on one daemon thread, started when first needed.  Thread-safe.
+
+    Actions must not block and must not raise: they delay each other.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, as the child of a fork must: it has the heap but not the thread."""
+        self._changed = threading.Condition(threading.Lock())
+        self._heap: list[Timer] = []
+        self._order = count()
+        self._thread: threading.Thread | None = None
+        self._wakes_at = float("-inf")
+
+    def call_later(self, seconds: float, action: Callable[[], None]) -> Timer:
+        """Call `action` on the timer thread in `seconds`."""
+        timer = Timer(monotonic() + seconds, next(self._order), action)
+        with self._changed:
+            heapq.heappush(self._heap, timer)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="rpcnb-timers", daemon=True)
+                self._thread.start()
+            # A wake-up costs more than everything else here; mostly an earlier timer is set.
+            elif timer.when < self._wakes_at:
+                self._changed.notify()
+        return timer
+
+    def _run(self) -> None:
+        while True:
+            self._next().run()
+
+    def _next(self) -> Timer:
+        with self._changed:
+            while True:
+                self._wakes_at = self._heap[0].when if self._heap else float("inf")
+                pause = self._wakes_at - monotonic()
+                if pause <= 0:
+                    self._wakes_at = float("-inf")  # awake: looks at the heap again by itself
+                    return heapq.heappop(self._heap)
+                self._changed.wait(None if pause == float("inf") else pause)
+
+
+TIMERS = Timers()
+"""The process-wide timer thread."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=TIMERS.reset)
