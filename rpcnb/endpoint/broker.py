@@ -82,7 +82,8 @@ class Broker:
         self._staff = staff
         self._limits = limits
         self._began = time.time()
-        self._greeting = threading.Semaphore(limits.preauth_connections)
+        self._strangers: OrderedDict[int, Transport] = OrderedDict()
+        """Connections that have not proved anything yet, oldest first."""
         self._records: OrderedDict[str, SessionRecord] = OrderedDict()
         self._news = threading.Condition()
         self._closing = False
@@ -97,19 +98,36 @@ class Broker:
 
     def _accept(self) -> None:
         while not self._closing:
-            self._greeting.acquire()  # as many as may be unproved; the others wait in the backlog
             try:
                 transport = self._listener.accept()
             except ConnectionClosed:
                 return
             except TransportError as error:
                 LOG.warning("cannot accept for now: %s", error)
-                self._greeting.release()
                 time.sleep(ACCEPT_PAUSE)  # out of descriptors, say: trying again at once would spin
                 continue
+            self._admit(transport)
             threading.Thread(
                 target=self._greet, args=(transport,), name="rpcnb-greet", daemon=True
             ).start()
+
+    def _admit(self, transport: Transport) -> None:
+        """Count a stranger in; the one that has dawdled longest makes room.
+
+        Who means it is done in a few round trips. So a crowd that says nothing cannot keep others
+        out, however long it waits.
+        """
+        with self._news:
+            self._strangers[id(transport)] = transport
+            if len(self._strangers) <= self._limits.preauth_connections:
+                return
+            _, oldest = self._strangers.popitem(last=False)
+        LOG.info("dropped %s: too many strangers", oldest.peer_address)
+        oldest.abort()
+
+    def _leave_strangers(self, transport: Transport) -> None:
+        with self._news:
+            self._strangers.pop(id(transport), None)
 
     def _greet(self, transport: Transport) -> None:
         """Shake hands with one peer and do what it came for."""
@@ -118,13 +136,14 @@ class Broker:
         try:
             handshake = ServerHandshake(self._secret, self._name, limits=self._limits)
             exchange(transport, handshake, "proved", deadline)
+            self._leave_strangers(transport)
             kept = self._receive(transport, handshake)
         except (ProtocolError, TransportError) as error:
             LOG.info("refused %s: %s", transport.peer_address, error)
         except Exception:
             LOG.exception("greeting %s failed", transport.peer_address)
         finally:
-            self._greeting.release()
+            self._leave_strangers(transport)
             if not kept:
                 transport.close()
 
@@ -215,7 +234,9 @@ class Broker:
             if self._closing:
                 return
             self._closing = True
+            strangers = list(self._strangers.values())
         self._listener.close()
-        self._greeting.release()  # the accepting thread may wait for a place
+        for transport in strangers:
+            transport.close()
         self._staff.close()
         self._thread.join(timeout=5.0)

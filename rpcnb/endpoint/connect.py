@@ -189,7 +189,7 @@ def greet(
     transport = transports.connect(url, timeout)
     try:
         handshake = ClientHandshake(secret, intent=intent, session_name=name, session_id=session_id)
-        exchange(transport, handshake, "done", deadline)
+        exchange(transport, handshake, "done", deadline, exactly=True)
         return transport, handshake.result
     except AuthenticationError as error:
         transport.close()

@@ -19,12 +19,19 @@ runs a call, the background thread reads on, and sees CANCEL and PING.
 
 from __future__ import annotations
 
+import logging
 import threading
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 from rpcnb.core.deadline import NEVER, Deadline
-from rpcnb.core.errors import ConnectionClosed, ProtocolError, TransportError, TransportTimeout
+from rpcnb.core.errors import (
+    ConnectionClosed,
+    LocalProtocolError,
+    ProtocolError,
+    TransportError,
+    TransportTimeout,
+)
 from rpcnb.endpoint.outbox import Outbox
 from rpcnb.endpoint.pending import Pending, ring
 from rpcnb.session.base import NO_OBSERVER, CallCallback, CallObserver, CallStatus
@@ -58,6 +65,7 @@ if TYPE_CHECKING:
     from rpcnb.transport.base import Transport
     from rpcnb.wire.base import Prepared, WireProtocol
 
+LOG = logging.getLogger("rpcnb.connection")
 TURN = 0.001
 """Seconds without a reader after which the background thread reads."""
 LONGEST_TURN = 0.016
@@ -128,7 +136,7 @@ class Connection:
         self._followers: dict[int, threading.Lock] = {}
         self._parked = False
         self._careful = False
-        self._ending = threading.Lock()
+        self._ending = threading.RLock()  # a signal handler may come upon its own thread in `end`
         self._bell = threading.Lock()
         self._bell.acquire()
         self._background: threading.Thread | None = None
@@ -173,6 +181,9 @@ class Connection:
                 self.outbox.send(prepared)
             except TransportError as error:
                 self.end(error)
+            except LocalProtocolError:
+                if self.protocol.state is State.OPEN:  # else another thread is closing
+                    raise
 
     def open_request(
         self, callback: CallCallback | None = None, observer: CallObserver = NO_OBSERVER
@@ -191,6 +202,10 @@ class Connection:
             self.outbox.send(self.protocol.prepare(message))
         except TransportError as error:
             self.end(error)  # resolves the pending request, too
+        except LocalProtocolError:
+            if self.protocol.state is State.OPEN:  # else another thread is closing, and resolves it
+                self.pending.pop(pending.id, None)
+                raise
         except BaseException:
             self.pending.pop(pending.id, None)
             raise
@@ -310,11 +325,15 @@ class Connection:
             self._refuse(error)
         else:
             handlers = self._handlers
-            for arrived in messages:
-                handlers[type(arrived)](arrived)
+            try:
+                for arrived in messages:
+                    handlers[type(arrived)](arrived)
+            except Exception as error:
+                LOG.exception("an error of our own ends the connection")
+                self._refuse(error)
 
-    def _refuse(self, error: ProtocolError) -> None:
-        """Say goodbye to a peer whose bytes make no sense."""
+    def _refuse(self, error: Exception) -> None:
+        """Say goodbye to a peer whose bytes make no sense, or that we cannot serve."""
         if self.reason is None:
             self.protocol.state = State.OPEN  # only for this one goodbye; `end` closes for good
             self.post(Goodbye(str(error)[:500], error=True))

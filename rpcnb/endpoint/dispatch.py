@@ -126,6 +126,8 @@ class Dispatcher:
         self.is_local = session.is_local_session()
         self.calls: dict[int, ServedCall] = {}
         self.closed_by: Exception | None = None
+        self.on_end: Callable[[], None] = _nothing
+        """Told that the connection has ended, and running calls were asked to stop."""
         self._functions: dict[int, FunctionRef] = {}
         self._lane = Lane("rpcnb-serve")
         self._uploads = Uploads(self)
@@ -208,8 +210,12 @@ class Dispatcher:
         return False if api is None else api.get_attr(device, DeviceAttr(kind))
 
     def _stream_wait(self, message: StreamWait) -> None:
-        device = Device.parse(message.device)
-        self.session.async_stream_wait(device, message.stream, self._replier(message.id))
+        reply = self._replier(message.id)
+        try:
+            device = Device.parse(message.device)
+            self.session.async_stream_wait(device, message.stream, reply)
+        except RpcnbError as error:
+            reply(CallStatus.EXCEPTION, describe_exception(error, ""))
 
     # --- notices ----------------------------------------------------------------------------------
 
@@ -242,6 +248,7 @@ class Dispatcher:
         for served in list(self.calls.values()):
             served.cancel()
         self._lane.close()
+        self.on_end()
         return reason
 
     # --- answering --------------------------------------------------------------------------------
@@ -285,6 +292,10 @@ class Dispatcher:
         return ErrorInfo(
             error.type_name, error.message, error.known, error.args, error.traceback, hops
         )
+
+
+def _nothing() -> None:
+    """Stand in where nobody wants to be told."""
 
 
 def _options(message: CallFunc) -> CallOptions:

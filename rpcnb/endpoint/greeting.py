@@ -11,11 +11,14 @@ if TYPE_CHECKING:
     from rpcnb.transport.base import Transport
 
 PIECE = 4096
-"""Bytes received at once: a handshake has fewer."""
+"""Bytes received at once by a server: a handshake has fewer."""
 
 
 class Handshake(Protocol):
     """What both sides' handshake objects have in common."""
+
+    needed: int
+    """Bytes without which nothing happens."""
 
     def receive_data(self, data: bytes) -> None:
         """Feed bytes."""
@@ -24,8 +27,19 @@ class Handshake(Protocol):
         """Return bytes to send, perhaps none."""
 
 
-def exchange(transport: Transport, handshake: Handshake, finished: str, deadline: Deadline) -> None:
+def exchange(
+    transport: Transport,
+    handshake: Handshake,
+    finished: str,
+    deadline: Deadline,
+    *,
+    exactly: bool = False,
+) -> None:
     """Send and receive until the handshake's attribute `finished` is true.
+
+    With `exactly`, no byte behind the handshake is received: a client must leave there what the
+    session says first. A server takes all there is, since closing with bytes unread would destroy
+    its last words on their way to the client; and nobody may say anything behind a proof.
 
     Raises
     ------
@@ -44,7 +58,7 @@ def exchange(transport: Transport, handshake: Handshake, finished: str, deadline
         if not transport.wait_readable(deadline.remaining()):
             message = f"{transport.peer_address} did not finish the handshake in time"
             raise TransportTimeout(message)
-        nbytes = transport.receive_into(buffer)
+        nbytes = transport.receive_into(buffer[: handshake.needed] if exactly else buffer)
         if nbytes == 0:
             message = f"{transport.peer_address} left during the handshake"
             raise ConnectionClosed(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
     from rpcnb.core.values import Value
     from rpcnb.wire.messages import CallFunc
+
+LOG = logging.getLogger("rpcnb.connection")
 
 
 class Pending:
@@ -61,7 +64,10 @@ class Pending:
         self.done = True
         self.rouse()
         if self.callback is not None:
-            self.callback(status, value)
+            try:
+                self.callback(status, value)
+            except Exception:  # it broke its promise; the thread that reads must go on
+                LOG.exception("a callback raised")
 
     def deliver(self, message: CallFunc) -> None:
         """Hand over a call that is to run on the waiting thread."""

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -16,16 +17,14 @@ from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.endpoint.broker import Broker
 from rpcnb.endpoint.credentials import ConnectionFile, new_token, secret_of, write_connection_file
 from rpcnb.endpoint.staff import ProcessStaff, Staff, ThreadStaff
-from rpcnb.endpoint.worker import Service, run_worker, serve
+from rpcnb.endpoint.worker import Service, run_worker, serve_on_thread
 from rpcnb.session.functions import REGISTRY, FunctionRegistry
 from rpcnb.transport import registry as transports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rpcnb.endpoint.zygote import Ticket
     from rpcnb.session.base import RPCSession
-    from rpcnb.transport.base import Transport
 
 
 class Server:
@@ -138,16 +137,13 @@ class Server:
     def _make_staff(self) -> Staff:
         if self.in_process:
             load_functions(self._load)
-            return ThreadStaff(self._work_on_thread, ignore_end)
+            return ThreadStaff(partial(serve_on_thread, self._service), ignore_end)
         service, load = self._service, self._load
         return ProcessStaff(
             lambda: prepare(service, load),
             lambda fd, ticket, folder: run_worker(fd, ticket, service, folder),
             ignore_end,
         )
-
-    def _work_on_thread(self, transport: Transport, ticket: Ticket) -> None:
-        serve(transport, ticket, self._service, None)
 
     def _describe(self) -> ConnectionFile:
         from rpcnb import __version__

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
+from contextlib import suppress
 from threading import get_ident
 from typing import TYPE_CHECKING
 
@@ -14,10 +16,12 @@ from rpcnb.core.errors import (
     OutcomeUnknown,
     RemoteInterrupted,
     SessionClosed,
+    TransportError,
     TransportTimeout,
 )
 from rpcnb.endpoint import callback, transfer
 from rpcnb.endpoint.connection import Connection
+from rpcnb.endpoint.forks import forget_in_children
 from rpcnb.endpoint.housekeeper import HOUSEKEEPER
 from rpcnb.endpoint.interrupt import MAIN_THREAD, InterruptShield
 from rpcnb.endpoint.socket_device import SocketDeviceAPI
@@ -113,6 +117,7 @@ class SocketSession(RPCSession):
         self._connection = Connection(transport, protocol, self, self._take_released)
         self._connection.ensure_background()
         HOUSEKEEPER.register(self)
+        forget_in_children(self)
 
     # --- functions ----------------------------------------------------------------------------
 
@@ -387,6 +392,16 @@ class SocketSession(RPCSession):
         with self._shield:
             self._connection.close()
 
+    def forget(self) -> None:
+        """Be closed in a forked child, where the connection is the parent's."""
+        connection = self._connection
+        connection.reason = SessionClosed(
+            f"the session with {self.name} belongs to the process that was forked; connect anew here"
+        )
+        connection.pending.clear()
+        with suppress(NotImplementedError, TransportError):  # in memory, or closed before
+            os.close(connection.transport.detach())
+
     def statistics(self) -> dict[str, object]:
         """Return counters of this side."""
         connection = self._connection
@@ -426,7 +441,7 @@ class SocketSession(RPCSession):
     def on_closed(self, reason: Exception) -> Exception:
         """Find out what happened."""
         self._released.clear()
-        if self._closing:
+        if self._closing or isinstance(reason, SessionClosed):
             told: Exception = SessionClosed(f"the session with {self.name} was closed")
         else:
             told = reason if self._autopsy is None else self._autopsy(reason)

@@ -13,10 +13,12 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from rpcnb.core.errors import SessionError, TransportError
+from rpcnb.endpoint.worker import STOPPING, Closer
 from rpcnb.endpoint.zygote import Ticket, Work, Zygote
 from rpcnb.transport.descriptor import send_descriptor
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("rpcnb.staff")
 HIRE_TIMEOUT = 10.0
 """Seconds a worker may take to exist."""
+
+ThreadWork: TypeAlias = "Callable[[Transport, Ticket, Callable[[Closer], None]], None]"
+"""What a session's thread runs; it hands back how its connection is to be closed."""
 
 OnEnd: TypeAlias = Callable[[str, int], None]
 """Told the session id and how its worker ended: exit status, or the negative of a signal."""
@@ -64,7 +69,11 @@ class Staff(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """End all sessions in an orderly way, and the staff."""
+        """End all sessions in an orderly way, and the staff.  Idempotent."""
+
+    def dismiss(self) -> None:
+        """End a staff that was never started."""
+        self.close()
 
 
 class ProcessStaff(Staff):
@@ -90,6 +99,8 @@ class ProcessStaff(Staff):
         self._working: set[str] = set()
         self._news = threading.Condition()
         self._gone = False
+        self._closed = False
+        self._listener = threading.Thread(target=self._listen, name="rpcnb-staff", daemon=True)
         pid = os.fork()
         if pid == 0:
             self._control.close()
@@ -110,7 +121,7 @@ class ProcessStaff(Staff):
             error.add_note(report["traceback"])
             raise error
         self.function_count = report["ready"]
-        threading.Thread(target=self._listen, name="rpcnb-staff", daemon=True).start()
+        self._listener.start()
 
     def _listen(self) -> None:
         for line in self._reports:
@@ -157,22 +168,23 @@ class ProcessStaff(Staff):
         os.close(transport.detach())
 
     def close(self) -> None:
-        """Let the zygote end its workers, and wait for it.  Idempotent."""
-        try:
+        """Let the zygote end its workers, and wait for it."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
             self._control.shutdown(socket.SHUT_WR)
-        except OSError:
-            return  # closed before
         os.waitpid(self.pid, 0)
-        self._control.shutdown(socket.SHUT_RDWR)
-        with self._news:
-            self._news.wait_for(lambda: self._gone, 1.0)
+        if self._listener.ident is not None:
+            self._listener.join(HIRE_TIMEOUT)  # it has read all reports then
         self._reports.close()
         self._control.close()
         shutil.rmtree(self._folder, ignore_errors=True)  # the zygote does, unless it was killed
 
-    def kill(self) -> None:
-        """End the zygote at once; its workers follow (`PR_SET_PDEATHSIG`)."""
+    def dismiss(self) -> None:
+        """Do not wait until the zygote has loaded what nobody will ask for."""
         os.kill(self.pid, signal.SIGKILL)
+        self.close()
 
 
 def _run_zygote(
@@ -188,11 +200,12 @@ class ThreadStaff(Staff):
     interrupted.
     """
 
-    def __init__(self, work: Callable[[Transport, Ticket], None], on_end: OnEnd) -> None:
+    def __init__(self, work: ThreadWork, on_end: OnEnd) -> None:
         self.on_end = on_end
         self._work = work
         self._lock = threading.Lock()
-        self._seats: dict[str, tuple[threading.Thread, Transport]] = {}
+        self._threads: dict[str, threading.Thread] = {}
+        self._closers: dict[str, Closer] = {}
 
     def start(self) -> None:
         """Nothing to prepare."""
@@ -203,21 +216,22 @@ class ThreadStaff(Staff):
             target=self._run, args=(ticket, transport), name="rpcnb-session", daemon=True
         )
         with self._lock:
-            self._seats[ticket.session_id] = (thread, transport)
+            self._threads[ticket.session_id] = thread
+            self._closers[ticket.session_id] = lambda _: transport.close()
         thread.start()
         return os.getpid()
 
     def _run(self, ticket: Ticket, transport: Transport) -> None:
         code = 1
         try:
-            self._work(transport, ticket)
+            self._work(transport, ticket, partial(self._closers.__setitem__, ticket.session_id))
             code = 0
         except Exception:
             LOG.exception("session %s failed", ticket.session_id)
         finally:
             transport.close()
             with self._lock:
-                self._seats.pop(ticket.session_id, None)
+                del self._threads[ticket.session_id], self._closers[ticket.session_id]
             self.on_end(ticket.session_id, code)
 
     def release(self, transport: Transport) -> None:
@@ -226,7 +240,8 @@ class ThreadStaff(Staff):
     def close(self) -> None:
         """Close the connections and wait for the threads."""
         with self._lock:
-            seats = list(self._seats.values())
-        for thread, transport in seats:
-            transport.close()
+            closers, threads = list(self._closers.values()), list(self._threads.values())
+        for close in closers:
+            close(STOPPING)
+        for thread in threads:
             thread.join(timeout=HIRE_TIMEOUT)

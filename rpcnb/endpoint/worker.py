@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
 import tempfile
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.dispatch import Dispatcher
+from rpcnb.endpoint.greeting import PIECE
 from rpcnb.endpoint.pending import Pending
 from rpcnb.session.functions import REGISTRY, FunctionRegistry
 from rpcnb.transport.descriptor import adopt
-from rpcnb.wire.messages import Side
+from rpcnb.wire.messages import Goodbye, Side
 from rpcnb.wire.v1 import WireV1
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from rpcnb.endpoint.zygote import Ticket
     from rpcnb.session.base import RPCSession
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
     from rpcnb.session.streams import PumpedStream
     from rpcnb.transport.base import Transport
 
+Closer: TypeAlias = "Callable[[str], None]"
+"""Closes a session's connection, telling the peer why."""
+
+STOPPING = "the server is stopping"
+LAST_WORDS = 10.0
+"""Seconds a peer gets to take the first step when its session could not be opened."""
+STUCK_AFTER = 10.0
+"""Seconds after the end of its connection in which a worker must have ended."""
 WORK = -1
 """Id of the entry that stands for "there is something to run" among a connection's requests: no
 peer can name it, for ids on the wire are not negative."""
@@ -49,26 +58,63 @@ class Service:
     limits: Limits = DEFAULT_LIMITS
 
 
-def run_worker(fd: int, ticket: Ticket, service: Service) -> None:
-    """Be a worker process: serve the session of `ticket` on a connection until it ends."""
+def run_worker(fd: int, ticket: Ticket, service: Service, folder: Path) -> None:
+    """Be a worker process: serve the session of `ticket` on a connection until it ends.
+
+    `folder` is where its work folder is to be made.
+    """
     from rpcnb.session.interrupts import SignalInterrupter
 
+    # Here already, for a server may stop while a slow session opens.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     interrupter = SignalInterrupter()
     interrupter.install()
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
-    serve(adopt(fd), ticket, service, interrupter, stop_on_sigterm=True)
+    folder.mkdir(mode=0o700)
+    try:
+        transport, opened = adopt(fd), _close_on_sigterm
+        serve(transport, ticket, service, opened, folder, interrupter=interrupter, on_end=_end_soon)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def serve_on_thread(
+    service: Service,
+    transport: Transport,
+    ticket: Ticket,
+    opened: Callable[[Closer], None],
+) -> None:
+    """Serve one session on a thread of the server's process."""
+    with tempfile.TemporaryDirectory(prefix="rpcnb-", ignore_cleanup_errors=True) as folder:
+        serve(transport, ticket, service, opened, Path(folder))
 
 
 def serve(
     transport: Transport,
     ticket: Ticket,
     service: Service,
-    interrupter: SignalInterrupter | None,
+    opened: Callable[[Closer], None],
+    folder: Path,
     *,
-    stop_on_sigterm: bool = False,
+    interrupter: SignalInterrupter | None = None,
+    on_end: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve one session on this thread until its connection ends."""
+    """Serve one session on this thread until its connection ends.
+
+    Parameters
+    ----------
+    transport : Transport
+        Greeted; owned from here on.
+    opened : callable
+        Told how to close the connection from outside.
+    folder : path
+        For the session's files.
+    interrupter : SignalInterrupter, optional
+        How calls are interrupted that run on the main thread.
+    on_end : callable
+        Told that the connection has ended; the calls may still run.
+    """
     from rpcnb.session.streams import PumpedStream
 
     work = Pending(WORK)
@@ -78,18 +124,21 @@ def serve(
         work.rouse()
 
     stream = PumpedStream(ready, service.limits.calls_in_flight)
-    with _work_folder() as folder:
+    protocol = WireV1(Side.SERVER, epoch=ticket.epoch, limits=service.limits)
+    try:
         session = open_session(service, stream, interrupter, folder)
-        try:
-            dispatcher = Dispatcher(session)
-            protocol = WireV1(Side.SERVER, epoch=ticket.epoch, limits=service.limits)
-            connection = dispatcher.connection = Connection(transport, protocol, dispatcher)
-            if stop_on_sigterm:
-                _close_on_sigterm(connection)
-            connection.ensure_background()
-            run_calls(connection, stream, work)
-        finally:
-            session.shutdown()
+    except Exception as error:
+        say_sorry(transport, protocol, error)
+        raise
+    try:
+        dispatcher = Dispatcher(session)
+        dispatcher.on_end = on_end
+        connection = dispatcher.connection = Connection(transport, protocol, dispatcher)
+        opened(connection.close)
+        connection.ensure_background()
+        run_calls(connection, stream, work)
+    finally:
+        session.shutdown()
 
 
 def open_session(
@@ -121,15 +170,25 @@ def run_calls(connection: Connection, stream: PumpedStream, work: Pending) -> No
         stream.run_pending()
 
 
-def _close_on_sigterm(connection: Connection) -> None:
+def say_sorry(transport: Transport, protocol: WireV1, error: Exception) -> None:
+    """Tell the peer why its session cannot be opened, and close.
+
+    Not before it has said something: until then, the broker's answer may be on its way.
+    """
+    if transport.wait_readable(LAST_WORDS):
+        transport.receive_into(memoryview(bytearray(PIECE)))  # closing unread would lose our words
+        text = f"the session cannot be opened: {type(error).__name__}: {error}"
+        transport.send(protocol.frame(protocol.prepare(Goodbye(text[:500], error=True))))
+    transport.close()
+
+
+def _end_soon() -> None:
+    """End this worker process also when its main thread does not come back from a call."""
+    watchdog = threading.Timer(STUCK_AFTER, os.kill, (os.getpid(), signal.SIGKILL))
+    watchdog.daemon = True
+    watchdog.start()
+
+
+def _close_on_sigterm(close: Closer) -> None:
     """Let SIGTERM end the session in an orderly way: the peer is told why."""
-    signal.signal(signal.SIGTERM, lambda *_: connection.close("the server is stopping"))
-
-
-@contextlib.contextmanager
-def _work_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="rpcnb-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    signal.signal(signal.SIGTERM, lambda *_: close(STOPPING))
