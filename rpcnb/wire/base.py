@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from enum import Enum
+from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
 from rpcnb.wire.messages import Buffer, CopyData, CopyToRemote, Kind, Message
 
 
-class State(Enum):
-    """Where a protocol object is."""
+class State(IntEnum):
+    """Where a protocol object is.  Integers, because they are looked up in every frame's path and
+    an `Enum` that is not one is hashed by Python code."""
 
-    OPEN = "open"
-    CLOSING = "closing"
+    OPEN = 1
+    CLOSING = 2
     """This side said goodbye; what the peer still sends is read."""
-    CLOSED = "closed"
+    CLOSED = 3
 
 
 class Prepared(NamedTuple):

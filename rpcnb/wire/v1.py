@@ -62,9 +62,7 @@ _CLASS_OF: dict[int, Callable[..., Message]] = {kind: cls for cls, kind in KIND_
 _NO_ID = frozenset({Kind.FREE_HANDLES, Kind.GOODBYE})
 _BULK = frozenset({Kind.COPY_TO_REMOTE, Kind.COPY_DATA})
 _STR = frozenset({str})
-_OFTEN_SMALL = (CallFunc, Return)
-_NO_OPTIONS = [0, None, 0]
-"""The end of most `CallFunc`: stream, timeout, parent."""
+_OFTEN_ALONE = frozenset({int(Kind.CALL_FUNC), int(Kind.RETURN)})
 _CHECKS = {int(kind): layout.from_wire for kind, layout in MESSAGES.items()}
 _NOTHING: tuple[Message, ...] = ()
 
@@ -123,45 +121,45 @@ class WireV1(WireProtocol):
         """Encode a message; see `WireProtocol.prepare`.  Thread-safe."""
         kind = KIND_OF[type(message)]
         try:
-            if isinstance(message, _OFTEN_SMALL):
-                header = self._small_header(message)
-                if header is not None:
-                    return Prepared(kind, message.id, header, (), 0)
+            # Most of all messages are calls and replies with a few plain scalars; their own way is
+            # two to three times as fast as asking tables.
+            header = None
+            if type(message) is CallFunc:
+                header = self._small_call(message)
+            elif type(message) is Return:
+                header = self._small_return(message)
+            if header is not None and len(header) <= self._small_nbytes:
+                return Prepared(kind, message[0], header, (), 0)
             if kind in _BULK:
                 return self._prepare_bulk(kind, message)
             return self._prepare(kind, message)
         except (DecodeError, TypeError, ValueError) as error:
             raise EncodeError(f"{_where(message, self._limits)}{error}") from error
 
-    def _small_header(self, message: CallFunc | Return) -> bytes | None:
-        """Return the header of a call or reply with a few plain scalars, None for any other.
+    def _small_call(self, message: CallFunc) -> bytes | None:
+        _, function, args, kwargs, stream, timeout, parent = message
+        if (
+            stream
+            or parent
+            or timeout is not None
+            or type(function) is not int
+            or function < 0
+            or len(args) + len(kwargs) > self._limits.items
+            or not PLAIN_TYPES.issuperset(map(type, args))
+        ):
+            return None
+        if not kwargs:
+            return pack([function, list(args)])
+        names = _STR.issuperset(map(type, kwargs))
+        if not names or not PLAIN_TYPES.issuperset(map(type, kwargs.values())):
+            return None
+        return pack([function, list(args), kwargs])
 
-        These are most of all messages, and this is two to three times as fast as asking tables.
-        """
-        fields: list[Any]
-        if isinstance(message, CallFunc):
-            _, function, args, kwargs, *options = message
-            if options != _NO_OPTIONS or len(args) + len(kwargs) > self._limits.items:
-                return None
-            if (
-                type(function) is not int
-                or function < 0
-                or not PLAIN_TYPES.issuperset(map(type, args))
-            ):
-                return None
-            fields = [function, list(args)]
-            if kwargs:
-                names = _STR.issuperset(map(type, kwargs))
-                if not names or not PLAIN_TYPES.issuperset(map(type, kwargs.values())):
-                    return None
-                fields.append(kwargs)
-        else:
-            _, value, elapsed = message
-            if type(value) not in PLAIN_TYPES or type(elapsed) is not float:
-                return None
-            fields = [value, elapsed] if elapsed else [value]
-        header = pack(fields)
-        return header if len(header) <= self._small_nbytes else None
+    def _small_return(self, message: Return) -> bytes | None:
+        _, value, elapsed = message
+        if type(value) not in PLAIN_TYPES or type(elapsed) is not float:
+            return None
+        return pack([value, elapsed] if elapsed else [value])
 
     def _prepare(self, kind: Kind, message: Message) -> Prepared:
         values: Any = sendable(message, self._limits)
@@ -192,7 +190,7 @@ class WireV1(WireProtocol):
         after = self._may_send[self.state].get(kind)
         if after is None:
             raise LocalProtocolError(
-                f"a {self.side.name.lower()} sends no {kind.name} when {self.state.value}"
+                f"a {self.side.name.lower()} sends no {kind.name} when {self.state.name.lower()}"
             )
         sequence = self.frames_sent + 1
         try:
@@ -219,11 +217,15 @@ class WireV1(WireProtocol):
         """Return where the next received bytes must be put; see `WireProtocol.receive_buffer`."""
         if self._payload is not None:
             return self._payload.rest
-        return self._buffer[self._end :]
+        return self._buffer[self._end :] if self._end else self._buffer
 
     def received(self, nbytes: int) -> Sequence[Message]:
         """Take note of received bytes; return complete messages; see `WireProtocol.received`."""
         try:
+            if not self._end and self._payload is None:
+                message = self._lone_frame(nbytes)
+                if message is not None:
+                    return (message,)
             if self._payload is not None:
                 self._payload.rest = self._payload.rest[nbytes:]
                 return _NOTHING if self._payload.rest else (self._complete(self._payload),)
@@ -244,6 +246,34 @@ class WireV1(WireProtocol):
         cut = self._payload is not None or self._end > self._start
         if cut and before is not State.CLOSED:
             raise RemoteProtocolError("the connection ended in the middle of a frame")
+
+    def _lone_frame(self, nbytes: int) -> Message | None:
+        """Decode a call or reply with a few plain scalars that came alone; None for all else.
+
+        Most receives bring just that, and this takes half the time (1.3 µs of 2.8). It changes
+        nothing unless everything is as it should be: the general way says what is wrong.
+        """
+        if nbytes < FIXED_NBYTES:
+            return None
+        fixed = FIXED.unpack_from(self._buffer)
+        kind, flags, epoch, header_nbytes, request, sequence, ack, payload_nbytes = fixed
+        if (
+            kind not in _OFTEN_ALONE
+            or header_nbytes != nbytes - FIXED_NBYTES
+            or header_nbytes > self._small_nbytes
+            or payload_nbytes
+            or flags
+            or epoch != self._epoch
+            or sequence != self.frames_received + 1
+            or not self._acked <= ack <= self.frames_sent
+            or self._may_receive[self.state].get(kind) is not self.state
+        ):
+            return None
+        message = self._decoder.small_message(kind, request, self._buffer[FIXED_NBYTES:nbytes])
+        if message is not None:
+            self._acked = ack
+            self.frames_received = sequence
+        return message
 
     def _parse(self) -> list[Message]:
         """Decode what is complete in the buffer, and make room for what is not."""
@@ -279,7 +309,7 @@ class WireV1(WireProtocol):
         after = self._may_receive[self.state].get(kind)
         if after is None:
             name = _CLASS_OF[kind].__name__ if kind in _CLASS_OF else f"kind {kind:#04x}"
-            raise RemoteProtocolError(f"{name} is not allowed when {self.state.value}")
+            raise RemoteProtocolError(f"{name} is not allowed when {self.state.name.lower()}")
         if flags or epoch != self._epoch:
             raise RemoteProtocolError(f"flags {flags} and epoch {epoch}, not 0 and {self._epoch}")
         if sequence != self.frames_received + 1:
