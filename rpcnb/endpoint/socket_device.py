@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rpcnb.core.dtype import element_count, itemsize_of
 from rpcnb.core.values import ArrayRef, DTypeValue
 from rpcnb.session.device_api import DeviceAPI
 from rpcnb.wire.messages import DeviceCall
@@ -30,6 +31,8 @@ class SocketDeviceAPI(DeviceAPI):
 
     def alloc_data(self, device: Device, shape: tuple[int, ...], dtype: DType) -> ArrayRef:
         """Ask for an array."""
+        itemsize_of(dtype)  # as over there: the encoder would raise a TypeError
+        element_count(shape)
         array = self._ask(device, "alloc_data", shape, DTypeValue(dtype))
         assert isinstance(array, ArrayRef)  # the reply of this operation is nothing else
         return array
