@@ -50,10 +50,14 @@ RULES = {
     "core": Rule(never=IO),
     "wire": Rule("core", {"msgpack": "*codec*"}, never=f"{IO} threading time"),
     "transport": Rule("core", never="asyncio"),
-    "session": Rule("core", {"numpy": "*array* *device* local*"}, never="socket ssl"),
+    "session": Rule(
+        "core", {"numpy": "*array* *device* local* cpu.py dtypes.py marshal.py"}, never="socket ssl"
+    ),
     "endpoint": Rule("core wire transport session"),
     "array": Rule("core session", NUMPY | {"array_api_compat": "*"}, never="socket"),
-    "remote": Rule("core session array endpoint.connect", NUMPY, never="socket"),
+    "remote": Rule(
+        "core session array endpoint.connect", NUMPY | {"tqdm": "progress.py"}, never="socket"
+    ),
     "manager.py": Rule("core session remote"),
     "notebook": Rule("core.events core.errors manager remote", NUMPY | JUPYTER, never="socket"),
     "testing": Rule(PARTS, NUMPY | {"pytest": "*", "hypothesis": "*"}),

@@ -10,8 +10,10 @@ import traceback
 from typing import TYPE_CHECKING
 
 from rpcnb.core.device import Device, DeviceAttr
-from rpcnb.core.errors import ErrorInfo, RpcnbError, describe_exception
+from rpcnb.core.errors import ErrorInfo, RpcnbError, SessionError, describe_exception
+from rpcnb.core.limits import DEFAULT_LIMITS
 from rpcnb.core.values import FunctionRef, Handle, TypeCode
+from rpcnb.endpoint.due import DueQueue
 from rpcnb.endpoint.lanes import Lane
 from rpcnb.endpoint.serve_copies import Downloads, Uploads
 from rpcnb.session.base import (
@@ -32,6 +34,7 @@ from rpcnb.wire.messages import (
     CopyFromRemote,
     CopyToRemote,
     DeviceCall,
+    FreeHandles,
     GetFunction,
     Message,
     Output,
@@ -49,21 +52,28 @@ if TYPE_CHECKING:
 
     from rpcnb.core.values import CallbackRef, Value
     from rpcnb.endpoint.connection import Connection
+    from rpcnb.endpoint.due import Due
     from rpcnb.endpoint.pending import Pending
 
 
 class ServedCall(CallObserver):
     """One call that is being served: it tells the caller what happens, and how it ended."""
 
-    __slots__ = ("_announced", "_dispatcher", "_message", "running", "waiting")
+    __slots__ = ("_announced", "_dispatcher", "_message", "running", "started_after", "waiting")
 
     def __init__(self, dispatcher: Dispatcher, message: CallFunc) -> None:
         self._dispatcher = dispatcher
         self._message = message
         self._announced = False
+        # The connection's background thread notices a busy main thread: see `on_takeover`.
+        self.started_after = None if dispatcher.is_local and not message.stream else 0.02
         self.running: RunningCall = ENDED_CALL
         self.waiting: Pending | None = None
         """The callback it waits for."""
+
+    def begun(self, call: RunningCall) -> None:
+        """Know what to cancel."""
+        self.running = call
 
     def started(self) -> None:
         """Tell the caller that the call runs, once."""
@@ -117,18 +127,33 @@ class Dispatcher:
     ----------
     session : RPCSession
         Whatever implements it. Not shut down here: that is its owner's part.
+    wake_main : callable, optional
+        Given when a thread waits to run the calls of the default stream (a worker's main thread):
+        wakes it up, to call `run_due`. Else each call is started where it was read.
+    limit : int
+        Calls that may wait for that thread.
     """
 
     connection: Connection
 
-    def __init__(self, session: RPCSession) -> None:
+    def __init__(
+        self,
+        session: RPCSession,
+        wake_main: Callable[[], None] | None = None,
+        limit: int = DEFAULT_LIMITS.calls_in_flight,
+    ) -> None:
         self.session = session
+        self._due: DueQueue | None = None
+        if wake_main is not None:
+            self._due = DueQueue(wake_main, self._start_due, self._expire, limit)
         self.is_local = session.is_local_session()
         self.calls: dict[int, ServedCall] = {}
         self.closed_by: Exception | None = None
         self.on_end: Callable[[], None] = _nothing
         """Told that the connection has ended, and running calls were asked to stop."""
         self._functions: dict[int, FunctionRef] = {}
+        self._beside: dict[int, bool] = {}
+        """Whether calls of a function wait for no stream; asked once for each handle."""
         self._lane = Lane("rpcnb-serve")
         self._uploads = Uploads(self)
         self._downloads = Downloads(self)
@@ -148,6 +173,31 @@ class Dispatcher:
         self._serve[type(message)](message)
 
     def _call(self, message: CallFunc) -> None:
+        if self._due is None or message.stream or self._is_beside(message.function):
+            self._start(message)
+            return
+        try:
+            self._due.put(message)
+        except SessionError as error:
+            self.reply(message.id, CallStatus.EXCEPTION, describe_exception(error, ""))
+
+    def run_due(self) -> None:
+        """Start the calls of the default stream that have come: on the thread that runs them."""
+        if self._due is not None:
+            self._due.run()
+
+    def _start_due(self, message: Due) -> None:
+        if type(message) is CallFunc:
+            self._start(message)
+        elif type(message) is FreeHandles:
+            self._free(message.handles)
+        elif type(message) is StreamWait:
+            self._start_stream_wait(message)
+
+    def _expire(self, request_id: int) -> None:
+        self.reply(request_id, CallStatus.DEADLINE, None)
+
+    def _start(self, message: CallFunc) -> None:
         served = self.calls[message.id] = ServedCall(self, message)
         try:
             served.running = self.session.async_call_func(
@@ -178,6 +228,13 @@ class Dispatcher:
         if ref is None:
             ref = self._functions[handle] = FunctionRef(Handle(handle))
         return ref
+
+    def _is_beside(self, handle: int) -> bool:
+        beside = self._beside.get(handle)
+        if beside is None:
+            ref = self._function(handle)
+            beside = self._beside[handle] = self.session.runs_beside_streams(ref)
+        return beside
 
     def _get_function(self, message: GetFunction) -> None:
         self._answer(message.id, lambda: self.session.get_function(message.name))
@@ -210,6 +267,12 @@ class Dispatcher:
         return False if api is None else api.get_attr(device, DeviceAttr(kind))
 
     def _stream_wait(self, message: StreamWait) -> None:
+        if self._due and not message.stream:
+            self._due.put(message)
+        else:
+            self._start_stream_wait(message)
+
+    def _start_stream_wait(self, message: StreamWait) -> None:
         reply = self._replier(message.id)
         try:
             device = Device.parse(message.device)
@@ -221,6 +284,9 @@ class Dispatcher:
 
     def on_cancel(self, request_id: int) -> None:
         """Stop a call or a copy; an unknown one has just ended."""
+        if self._due and self._due.withdraw(request_id):
+            self.connection.post(Stopped(request_id))
+            return
         served = self.calls.get(request_id)
         if served is not None:
             served.cancel()
@@ -228,9 +294,16 @@ class Dispatcher:
             self.connection.post(Stopped(request_id))
 
     def on_free(self, handles: Sequence[tuple[int, int, int]]) -> None:
-        """Free what the peer gave up."""
+        """Free what the peer gave up, after the calls that came before."""
+        if self._due:
+            self._due.put(FreeHandles(tuple(handles)))
+        else:
+            self._free(handles)
+
+    def _free(self, handles: Sequence[tuple[int, int, int]]) -> None:
         for handle, type_code, count in handles:
             self._functions.pop(handle, None)
+            self._beside.pop(handle, None)
             self.session.free_handle(Handle(handle), TypeCode(type_code), count)
 
     def upload_target(self, message: CopyToRemote) -> memoryview:
@@ -247,6 +320,8 @@ class Dispatcher:
         self.closed_by = reason
         for served in list(self.calls.values()):
             served.cancel()
+        if self._due is not None:
+            self._due.clear()
         self._lane.close()
         self.on_end()
         return reason

@@ -63,12 +63,16 @@ def run_worker(fd: int, ticket: Ticket, service: Service, folder: Path) -> None:
 
     `folder` is where its work folder is to be made.
     """
+    from rpcnb.session import tqdm_hook
     from rpcnb.session.interrupts import SignalInterrupter
+    from rpcnb.session.output import CAPTURE
 
     # Here already, for a server may stop while a slow session opens.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     interrupter = SignalInterrupter()
     interrupter.install()
+    CAPTURE.install_for_good()
+    tqdm_hook.install()
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     folder.mkdir(mode=0o700)
@@ -131,12 +135,15 @@ def serve(
         say_sorry(transport, protocol, error)
         raise
     try:
-        dispatcher = Dispatcher(session)
+        is_local = session.is_local_session()
+        dispatcher = Dispatcher(
+            session, ready if is_local else None, service.limits.calls_in_flight
+        )
         dispatcher.on_end = on_end
         connection = dispatcher.connection = Connection(transport, protocol, dispatcher)
         opened(connection.close)
         connection.ensure_background()
-        run_calls(connection, stream, work)
+        run_calls(connection, dispatcher, stream, work)
     finally:
         session.shutdown()
 
@@ -161,12 +168,15 @@ def open_session(
     )
 
 
-def run_calls(connection: Connection, stream: PumpedStream, work: Pending) -> None:
+def run_calls(
+    connection: Connection, dispatcher: Dispatcher, stream: PumpedStream, work: Pending
+) -> None:
     """Run the calls of the default stream on this thread, and read while there are none."""
     connection.pending[WORK] = work  # so that the connection's end ends the waiting, too
     while connection.reason is None:
         connection.wait(work)
         work.done = False
+        dispatcher.run_due()
         stream.run_pending()
 
 

@@ -82,6 +82,13 @@ class CallObserver:
     They must not block, save `call_back`, which blocks until the caller's function has answered.
     """
 
+    started_after: float | None = 0.02
+    """Seconds after which a call that has said nothing is one that does not end at once. None: this
+    observer finds out by itself, which spares each call a timer."""
+
+    def begun(self, call: RunningCall) -> None:
+        """Take note of the call, before it runs: it may end before `async_call_func` returns."""
+
     def started(self) -> None:
         """Take note that the call runs now.  Not called for calls that end at once."""
 
@@ -294,6 +301,11 @@ class RPCSession(ABC):
         """End the session and free what it holds.  Idempotent; running calls are stopped."""
 
     # --- added ------------------------------------------------------------------------------------
+
+    def runs_beside_streams(self, func: FunctionRef) -> bool:
+        """Tell whether calls of this function wait for no stream (an ``async def`` function)."""
+        del func
+        return False
 
     def host_memory(self, handle: Handle) -> memoryview | None:
         """Return the bytes of an array's C-order content, where they are this process's memory.

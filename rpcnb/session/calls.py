@@ -32,21 +32,17 @@ class CallContext:
     one at a time, and none after `finish`.
     """
 
-    __slots__ = (
-        "_announced",
-        "_complete",
-        "_held",
-        "_lock",
-        "_next_report",
-        "_tracker",
-        "ended",
-        "gate",
-        "id",
-        "name",
-        "observer",
-        "session",
-        "text",
-    )
+    # Class attributes, not slots: most calls never set them, and making one costs half.
+    gate: Gate | None = None
+    """How its thread is interrupted; None before it runs, and for coroutines."""
+    text: CallText | None = None
+    """What it wrote and has not been passed on."""
+    ended = False
+    _announced = False
+    _next_report = 0.0
+    _held: tuple[float, float | None, str] | None = None
+    _complete = False
+    _tracker: object = None
 
     def __init__(
         self, call_id: int, name: str, observer: CallObserver = NO_OBSERVER, session: int = -1
@@ -56,17 +52,7 @@ class CallContext:
         self.observer = observer
         self.session = session
         """Index of its session in the session table."""
-        self.gate: Gate | None = None
-        """How its thread is interrupted; None before it runs, and for coroutines."""
-        self.text: CallText | None = None
-        """What it wrote and has not been passed on."""
-        self.ended = False
         self._lock = threading.RLock()  # an observer may report progress itself
-        self._announced = False
-        self._next_report = 0.0
-        self._held: tuple[float, float | None, str] | None = None
-        self._complete = False
-        self._tracker: object = None
 
     @property
     def observed(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rpcnb.core.events import EVENTS, CallPhase
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
     from rpcnb.core.values import CallbackRef, Value
 
-ANNOUNCE_AFTER = 0.02
-"""Seconds after which a call is one that does not end at once."""
 
 
 def current_gate() -> Gate | None:
@@ -43,11 +40,15 @@ class Call(CallContext, RunningCall):
     Its end is decided where it runs; `stop` only asks, unless it takes the call out of the queue.
     """
 
-    __slots__ = ("_timers", "_watched", "args", "function", "kwargs", "stop_status", "stopper")
-
     function: Callable[..., Any]
     args: Sequence[Value]
     kwargs: Mapping[str, Value]
+    stop_status: CallStatus | None = None
+    """How the call is to end that was asked to stop."""
+    stopper: Callable[[], object] | None = None
+    """Takes it out of the queue, or cancels its coroutine."""
+    _timers: tuple[Timer, ...] = ()
+    _watched = False
 
     def __init__(
         self,
@@ -57,12 +58,6 @@ class Call(CallContext, RunningCall):
         session: int = -1,
     ) -> None:
         super().__init__(call_id, name, observer, session)
-        self.stop_status: CallStatus | None = None
-        """How the call is to end that was asked to stop."""
-        self.stopper: Callable[[], object] | None = None
-        """Takes it out of the queue, or cancels its coroutine."""
-        self._timers: tuple[Timer, ...] = ()
-        self._watched = False
         if EVENTS.subscriptions:
             self.emit(CallPhase.SENT)
 
@@ -90,11 +85,12 @@ class Call(CallContext, RunningCall):
 
     def enter(self, interrupter: SignalInterrupter | None, outer: Gate | None) -> Gate:
         """Prepare to run on this thread; return the gate to run behind."""
-        if self.observer is not NO_OBSERVER:
-            install_tqdm_hook()
-            CAPTURE.install()
-            self._watched = True
-            self._timers = (*self._timers, TIMERS.call_later(ANNOUNCE_AFTER, self.announce))
+        observer = self.observer
+        if observer is not NO_OBSERVER:
+            self._watch()
+            if observer.started_after is not None:
+                timer = TIMERS.call_later(observer.started_after, self.announce)
+                self._timers = (*self._timers, timer)
         elif EVENTS.subscriptions:
             self.announce()
         if interrupter is not None and interrupter.thread == threading.get_ident():
@@ -107,10 +103,15 @@ class Call(CallContext, RunningCall):
     def enter_loop(self) -> None:
         """Prepare to run as a coroutine, which its own loop cancels."""
         if self.observer is not NO_OBSERVER:
+            self._watch()
+        self.announce()
+
+    def _watch(self) -> None:
+        """Have what it writes, and its tqdm bars, come here."""
+        if not CAPTURE.lasting:
             install_tqdm_hook()
             CAPTURE.install()
             self._watched = True
-        self.announce()
 
     def leave(self) -> None:
         """Tell the observer the rest; nothing after this."""
@@ -119,7 +120,8 @@ class Call(CallContext, RunningCall):
         if self._watched:
             self._watched = False
             CAPTURE.uninstall()
-        self.finish()
+        if not self.ended:
+            self.finish()
 
     def call_back(
         self, callback: CallbackRef, args: Sequence[Value], kwargs: Mapping[str, Value]
@@ -164,5 +166,7 @@ class Waiter:
 
 def tell(callback: CallCallback, status: CallStatus, value: Value) -> None:
     """Call back; one that breaks its promise not to raise must not end the thread that runs."""
-    with suppress(Exception):
+    try:
         callback(status, value)
+    except Exception:  # noqa: BLE001 -- whoever it is, the caller is gone
+        return

@@ -185,17 +185,23 @@ class LocalSession(RPCSession):
     ) -> RunningCall:
         self._check_open()
         call = self._new_call(func, args, kwargs, observer)
+        observer.begun(call)
+        call.limit_time(options)
         try:
             call.function = self._function(func)
             if _is_coroutine_function(call.function):
                 self._start_coroutine(call, callback)
             else:
-                self._enqueue(call, callback, self._stream(options))
+                self._run_or_enqueue(call, callback, self._stream(options))
         except Exception as error:  # noqa: BLE001 -- whatever it is, it goes to the callback
             self._end(call, callback, *self._failure(call, error))
-        else:
-            call.limit_time(options)
         return call
+
+    def runs_beside_streams(self, func: FunctionRef) -> bool:
+        try:
+            return _is_coroutine_function(self._function(func))
+        except InvalidHandle:
+            return False  # the call will say so
 
     def _function(self, func: FunctionRef) -> Callable[..., Any]:
         return cast("Callable[..., Any]", self.handles.get(func.handle, TypeCode.FUNCTION))
@@ -279,6 +285,15 @@ class LocalSession(RPCSession):
                 raise error
         return CallStatus.EXCEPTION, describe_failure(error, self.name, self.limits.error_text)
 
+    def _run_or_enqueue(self, call: Call, callback: CallCallback, stream: ExecutionStream) -> None:
+        if not stream.take():
+            self._enqueue(call, callback, stream)
+            return
+        try:  # on the stream's own thread, with nothing before it: spares 5 µs of queueing
+            self._end(call, callback, *self._run(call))
+        finally:
+            stream.release()
+
     def _enqueue(self, call: Call, callback: CallCallback, stream: ExecutionStream) -> None:
         """Let a stream's own thread run a call."""
 
@@ -291,6 +306,8 @@ class LocalSession(RPCSession):
 
         task = stream.submit(run)
         call.stopper = withdraw
+        if call.stop_status is not None:  # asked before it could be taken out
+            withdraw()
 
     def _end(self, call: Call, callback: CallCallback, status: CallStatus, value: Value) -> None:
         call.leave()
@@ -345,7 +362,7 @@ class LocalSession(RPCSession):
         if nbytes:
             self._backend(array).read(array, source.byte_offset, piece)
 
-    def host_view(self, handle: Handle) -> memoryview | None:
+    def host_memory(self, handle: Handle) -> memoryview | None:
         self._check_open()
         array = self.handles.get(handle, TypeCode.ARRAY)
         return self._backend(array).host_view(array)

@@ -193,6 +193,8 @@ class OutputCapture:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
+        self.lasting = False
+        """Installed for the life of the process: calls need not see to it, which takes 8 µs."""
         self._routers: dict[str, StreamRouter] = {}
         self._show: Callable[..., None] | None = None
         self._previous_show: Callable[..., None] = warnings.showwarning
@@ -210,6 +212,11 @@ class OutputCapture:
                 self._previous_show = warnings.showwarning
                 self._show = partial(_show_warning, self._previous_show)
                 warnings.showwarning = self._show
+
+    def install_for_good(self) -> None:
+        """Route output for the life of the process: a worker's."""
+        self.install()
+        self.lasting = True
 
     def uninstall(self) -> None:
         """Route no more; what somebody else put in our place meanwhile stays."""

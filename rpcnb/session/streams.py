@@ -138,6 +138,10 @@ class ExecutionStream(ABC):
             raise
         return not turn.lost
 
+    def take(self) -> bool:
+        """Take the stream at once, if it is idle and this is its own thread; then `release` it."""
+        return False
+
     def release(self) -> None:
         """Pass the stream on, if this thread holds it."""
         try:
@@ -267,6 +271,10 @@ class PumpedStream(ExecutionStream):
     ----------
     on_ready : callable
         Called from any thread when there is something for `run_pending`; must only wake the owner.
+
+    Notes
+    -----
+    Its owner is the thread that makes it.
     """
 
     def __init__(
@@ -274,6 +282,16 @@ class PumpedStream(ExecutionStream):
     ) -> None:
         super().__init__(limit)
         self._on_ready = on_ready
+        self._thread = get_ident()
+
+    def take(self) -> bool:
+        if get_ident() != self._thread:
+            return False
+        with self._lock:
+            if self._owner or self._queue or self.closed:
+                return False
+            self._owner = self._thread
+            return True
 
     def run_pending(self) -> int:
         """Run what can run now, and return how much that was.  Owner's thread only."""

@@ -12,7 +12,7 @@ import pytest
 from rpcnb.core.device import CPU
 from rpcnb.core.errors import ArrayMismatch, DeviceError, PermissionDenied
 from rpcnb.core.events import EVENTS, CallChanged, CallPhase
-from rpcnb.session.base import CallOptions, CallStatus
+from rpcnb.session.base import CallObserver, CallOptions, CallStatus, RunningCall
 from rpcnb.session.files import WorkFolder
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.interrupts import SignalInterrupter
@@ -101,14 +101,34 @@ def test_a_worker_runs_calls_on_its_main_thread_and_stops_a_sleeping_one(registr
     ends = Ends()
     with Worker(registry) as worker:
         ref = look_up(worker.session, sleep_long)
-        call = worker.session.async_call_func(ref, (WAIT,), None, ends)
-        canceller = threading.Thread(target=lambda: (running.wait(WAIT), call.cancel()))
+
+        def call_and_cancel() -> None:
+            call = worker.session.async_call_func(ref, (WAIT,), None, ends)
+            running.wait(WAIT)
+            call.cancel()
+
+        canceller = threading.Thread(target=call_and_cancel)
         canceller.start()
         start = time.monotonic()
         worker.pump_until(lambda: ends.ends)
         canceller.join(WAIT)
     assert ends.ends == [(CallStatus.CANCELLED, None)]
     assert time.monotonic() - start < WAIT / 2
+
+
+def test_an_idle_worker_runs_a_call_at_once_and_it_can_be_cancelled_meanwhile(registry) -> None:
+    class Canceller(CallObserver):
+        def begun(self, call: RunningCall) -> None:
+            timers.append(threading.Timer(0.05, call.cancel))
+            timers[0].start()
+
+    timers: list[threading.Timer] = []
+    ends = Ends()
+    with Worker(registry) as worker:
+        ref = look_up(worker.session, time.sleep)
+        worker.session.async_call_func(ref, (WAIT,), None, ends, observer=Canceller())
+        timers[0].join(WAIT)
+    assert ends.ends == [(CallStatus.CANCELLED, None)]
 
 
 def test_a_functions_own_keyboard_interrupt_is_an_error_in_a_worker(registry) -> None:
@@ -219,7 +239,7 @@ def test_views_see_every_phase_of_a_call(session) -> None:
 def test_the_memory_of_an_array_is_seen_in_place(session) -> None:
     api = session.get_device_api(CPU)
     ref = api.alloc_data(CPU, (4,), "<i4")
-    view = session.host_view(ref.handle)
+    view = session.host_memory(ref.handle)
     view[:4] = (7).to_bytes(4, "little")
     out = bytearray(4)
     session.copy_from_remote(ref, out, 4)
