@@ -158,6 +158,7 @@ def open_socket(target: Target, token: str | None, timeout: float | None, name: 
     url = target.transport_url
     token = token or find_token(url)
     if token is None:
+        transports.connect(url, timeout).close()  # that nobody listens would be the thing to say
         message = (
             f"no token for {url}: pass token=…, or give the path of the server's connection file; "
             "`rpcnb token` on the server's machine shows both"

@@ -146,14 +146,23 @@ def running_servers() -> Iterator[tuple[Path, ConnectionFile]]:
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether a process of that number exists."""
+    """Tell whether a process of that number runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    return not _has_ended(pid)
+
+
+def _has_ended(pid: int) -> bool:
+    """Tell whether a process has ended and its parent has not asked how (a zombie, on Linux)."""
+    try:
+        stat_line = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat_line.rpartition(b") ")[2].startswith(b"Z")
 
 
 def find_token(url: str) -> str | None:

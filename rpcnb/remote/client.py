@@ -11,7 +11,7 @@ import numpy as np
 from rpcnb.core.device import Device
 from rpcnb.core.errors import FunctionNotFound
 from rpcnb.core.values import ArrayRef, FunctionRef, IteratorRef, ModuleRef, ObjectRef
-from rpcnb.remote import files
+from rpcnb.remote import files, progress
 from rpcnb.remote.array import RemoteArray
 from rpcnb.remote.catalogue import FunctionCatalogue, FunctionTree, read_info
 from rpcnb.remote.device import RemoteDevice
@@ -21,7 +21,6 @@ from rpcnb.remote.iterator import RemoteGenerator
 from rpcnb.remote.module import RemoteModule
 from rpcnb.remote.object import RemoteObject
 from rpcnb.remote.output import write_output
-from rpcnb.remote.progress import TerminalBar
 from rpcnb.remote.proxy import HandleProxy
 from rpcnb.session.dtypes import to_dtype
 from rpcnb.session.space import RPCObjectRef, live_refs
@@ -77,7 +76,7 @@ class Remote:
         self.session = session
         self.name = name or session.name or "remote"
         self.url = url or str(getattr(session, "url", ""))
-        self.on_progress: Callable[[str], ProgressView] = TerminalBar
+        self.on_progress: Callable[[str], ProgressView] = progress.make_view
         self.on_output: Callable[[str, str], object] = write_output
         self._builtins: dict[str, RemoteFunction] = {}
         self._lock = threading.Lock()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +76,8 @@ def _make_bar(name: str, delay: float) -> Any:
     return tqdm(
         desc=name, delay=delay, mininterval=0, leave=False, file=sys.stderr, dynamic_ncols=True
     )
+
+
+make_view: Callable[[str], ProgressView] = TerminalBar
+"""Given a function's name, returns what shows a blocking call's progress, for every `Remote` that
+is not told otherwise; a notebook puts its own here."""

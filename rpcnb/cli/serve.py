@@ -1,0 +1,200 @@
+"""`rpcnb serve`: offers what Python files register, until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rpcnb.cli.failure import CommandFailed, of_the_user
+from rpcnb.cli.options import port_number
+from rpcnb.cli.servers import how_to_connect, short_address, token_for
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from rpcnb.core.errors import SessionError
+    from rpcnb.endpoint.server import Server
+
+EPILOG = """\
+examples:
+  rpcnb serve lab_functions.py                        on 127.0.0.1:9090
+  rpcnb serve lab_functions.py --port 0               on a free port
+  rpcnb serve lab_functions.py --allow-module 'numpy.*'
+  rpcnb serve --forward 127.0.0.1:9090 --port 9091    a gateway to another server
+
+SIGTERM and Ctrl-C end it in an orderly way, a second Ctrl-C at once.
+"""
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stopped(BaseException):
+    """A signal said that it is time to stop."""
+
+
+def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "serve",
+        parents=[common],
+        help="serve the functions that Python files register",
+        description="Serve the functions that Python files or modules register.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    add = parser.add_argument
+    add("load", nargs="*", metavar="FILE.py|MODULE", help="registers functions when it is imported")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--port", type=port_number, default=9090, help="TCP port; 0 takes a free one (9090)"
+    )
+    where.add_argument("--unix", metavar="PATH", help="listen on a Unix socket instead")
+    add("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    add("--name", default="", help="what clients see (the host's name)")
+    add(
+        "--allow-module",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="let clients load this module; 'numpy.*' allows all below; may be repeated",
+    )
+    add(
+        "--connection-file",
+        metavar="PATH",
+        help="where to write address and secret (a file in your runtime folder)",
+    )
+    add("--forward", metavar="HOST:PORT", help="serve another server's session: a gateway")
+    add(
+        "--in-process",
+        action="store_true",
+        help="run sessions in threads of this process instead of worker processes",
+    )
+    levels = ["debug", "info", "warning", "error"]
+    add("--log-level", choices=levels, default="warning", help="of the log on stderr (warning)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until a signal says stop."""
+    logging.basicConfig(level=args.log_level.upper(), format="%(asctime)s %(name)s: %(message)s")
+    server = make_server(args)
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    try:
+        _listen_for_signals(server)
+        start(server, args)
+        announce(server)
+        server.wait()
+    except Stopped:
+        if sys.stdout.isatty():
+            print("\nstopping; Ctrl-C again ends it at once")
+    finally:
+        server.close()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return 0
+
+
+def make_server(args: argparse.Namespace) -> Server:
+    """Return the server that was described, not started."""
+    from rpcnb.endpoint.server import Server
+
+    if not (args.load or args.forward or args.allow_module):
+        message = "nothing to serve: name a FILE.py or module, or give --allow-module or --forward"
+        raise CommandFailed(message, status=2)
+    for entry in args.load:
+        if entry.endswith(".py") and not Path(entry).is_file():
+            raise CommandFailed(f"there is no file {entry}", status=2)
+    sys.path.insert(0, str(Path.cwd()))  # where a user expects a module to be found
+    return Server(
+        args.port,
+        host=args.host,
+        url=f"unix://{Path(args.unix).absolute()}" if args.unix else None,
+        name=args.name,
+        load=args.load,
+        allowed_modules=args.allow_module,
+        open_next=_next_hop(args.forward) if args.forward else None,
+        in_process=args.in_process,
+        connection_file=args.connection_file,
+    )
+
+
+def _next_hop(url: str) -> Any:
+    """Return what opens a session on the server to forward to, having tried once."""
+    from rpcnb.endpoint.connect import ask_status, open_session, parse_url
+
+    target = parse_url(url)
+    token = target.token or token_for(target.transport_url)
+    ask_status(target.transport_url, token)
+    return lambda: open_session(target.transport_url, token=token)
+
+
+def start(server: Server, args: argparse.Namespace) -> None:
+    """Start a server; what a user can do something about becomes `CommandFailed`."""
+    from rpcnb.core.errors import PermissionDenied, RpcnbError, SessionError
+
+    try:
+        server.start()
+    except SessionError as error:  # the process that loads failed, unless
+        if isinstance(error, PermissionDenied):
+            raise
+        raise _load_failure(error) from error
+    except RpcnbError:
+        raise
+    except Exception as error:
+        if not args.in_process:
+            raise
+        raise _failure(f"{type(error).__name__}: {error}", traceback.format_exc()) from error
+    _mark_as_dedicated(server)
+
+
+def _load_failure(error: SessionError) -> CommandFailed:
+    return _failure(str(error), "".join(getattr(error, "__notes__", ())))
+
+
+def _failure(what: str, trace: str) -> CommandFailed:
+    shown = of_the_user(trace)
+    return CommandFailed(f"cannot load what is to be served: {what}\n\n{shown}".rstrip())
+
+
+def _mark_as_dedicated(server: Server) -> None:
+    """Note in the connection file that this process may be ended to stop the server."""
+    from dataclasses import replace
+
+    from rpcnb.endpoint.credentials import read_connection_file, write_connection_file
+
+    path = server.connection_file
+    assert path is not None  # it was started
+    write_connection_file(replace(read_connection_file(path), dedicated=True), path)
+
+
+def announce(server: Server) -> None:
+    """Say where it listens; how to connect, with the secret, on a terminal only."""
+    count = server.function_count
+    functions = "1 function" if count == 1 else f"{count} functions"
+    print(f"serving {functions} on {short_address(server.url)}")
+    print(f"connection file: {server.connection_file}", flush=True)
+    if sys.stdout.isatty():
+        print(f"\n{how_to_connect(server.url, server.token)}\n\nCtrl-C stops it.", flush=True)
+
+
+def _listen_for_signals(server: Server) -> None:
+    """Let the first signal raise `Stopped`, and a second Ctrl-C end the process at once."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, end_at_once)
+        raise Stopped
+
+    def end_at_once(_number: int, _frame: FrameType | None) -> None:
+        if server.connection_file is not None:
+            server.connection_file.unlink(missing_ok=True)
+        os._exit(130)  # workers follow: they lose the process that forks them
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, stop)

@@ -1,0 +1,1 @@
+"""What `rpcnb demo` serves and starts: functions on real work, and a notebook beside them."""

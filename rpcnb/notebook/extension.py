@@ -1,0 +1,31 @@
+"""`%load_ext rpcnb`, and its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rpcnb.notebook import displays, errors
+from rpcnb.notebook.magics import RemoteMagics
+from rpcnb.notebook.progress import CellBar
+from rpcnb.remote import progress
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+
+def load_ipython_extension(ipython: InteractiveShell) -> None:
+    """Bring magics, displays, progress and readable errors to a notebook or an IPython terminal."""
+    ipython.register_magics(RemoteMagics)
+    displays.register(ipython)
+    errors.install()
+    if hasattr(ipython, "kernel"):  # a terminal has its own bar, on the line below
+        progress.make_view = CellBar
+
+
+def unload_ipython_extension(ipython: InteractiveShell) -> None:
+    """Take back what `load_ipython_extension` brought; sessions stay open."""
+    for name in ("connect_remote", "disconnect_remote", "remotes", "remote_handles"):
+        ipython.magics_manager.magics["line"].pop(name, None)
+    displays.unregister(ipython)
+    errors.uninstall()
+    progress.make_view = progress.TerminalBar
