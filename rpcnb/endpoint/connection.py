@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
@@ -111,7 +112,7 @@ class Connection:
         Fresh after the handshake; owned from here on.
     handler : Handler
         Its methods are called as documented there.
-    riders : callable, optional
+    released : deque, optional
         See `Outbox`.
     """
 
@@ -120,12 +121,16 @@ class Connection:
         transport: Transport,
         protocol: WireProtocol,
         handler: Handler,
-        riders: Callable[[], Prepared | None] = lambda: None,
+        released: deque[tuple[int, int, int]] | None = None,
     ) -> None:
         self.transport = transport
         self.protocol = protocol
         self.handler = handler
-        self.outbox = Outbox(transport, protocol, riders)
+        self.outbox = Outbox(transport, protocol, deque() if released is None else released)
+        # Bound once: these are on the path of every call.
+        self._receive_into = transport.receive_into
+        self._receive_buffer = protocol.receive_buffer
+        self._received = protocol.received
         self.pending: dict[int, Pending] = {}
         self.reason: Exception | None = None
         """Why it is closed; None while it is open."""
@@ -234,18 +239,23 @@ class Connection:
             elif self._reading.acquire(blocking=False) or self._follow(pending, deadline):
                 try:
                     self._turns += 1
-                    self._read_for(pending, deadline)
+                    if deadline is NEVER:
+                        self._read_for(pending)
+                    else:
+                        self._read_until(pending, deadline)
                 finally:
                     self.leave_reading()
-            if not pending.has_news() and deadline.expired():
+            if deadline is not NEVER and not pending.has_news() and deadline.expired():
                 message = "no answer in time"
                 raise TransportTimeout(message)
 
-    def _read_for(self, pending: Pending, deadline: Deadline) -> None:
-        plain = deadline is NEVER
+    def _read_for(self, pending: Pending) -> None:
         while not (pending.done or pending.inbox):
-            if not (plain and not self._careful) and not self._wait_readable(pending, deadline):
-                return
+            if not self._careful or self._wait_readable(pending, NEVER):
+                self._read_once()
+
+    def _read_until(self, pending: Pending, deadline: Deadline) -> None:
+        while not pending.has_news() and self._wait_readable(pending, deadline):
             self._read_once()
 
     def _wait_readable(self, pending: Pending, deadline: Deadline) -> bool:
@@ -312,13 +322,13 @@ class Connection:
     def _read_once(self) -> None:
         """Receive once and handle what is complete.  Call as the reader."""
         try:
-            nbytes = self.transport.receive_into(self.protocol.receive_buffer())
+            nbytes = self._receive_into(self._receive_buffer())
             if nbytes == 0:
                 self.protocol.receive_eof()
                 reason = "the peer closed the connection"
                 raise ConnectionClosed(reason)
             self.bytes_received += nbytes
-            messages = self.protocol.received(nbytes)
+            messages = self._received(nbytes)
         except TransportError as error:
             self.end(error)
         except ProtocolError as error:

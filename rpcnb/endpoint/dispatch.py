@@ -59,17 +59,17 @@ if TYPE_CHECKING:
 class ServedCall(CallObserver):
     """One call that is being served: it tells the caller what happens, and how it ended."""
 
-    __slots__ = ("_announced", "_dispatcher", "_message", "running", "started_after", "waiting")
+    running: RunningCall = ENDED_CALL
+    waiting: Pending | None = None
+    """The callback it waits for."""
+    _announced = False
 
     def __init__(self, dispatcher: Dispatcher, message: CallFunc) -> None:
         self._dispatcher = dispatcher
         self._message = message
-        self._announced = False
-        # The connection's background thread notices a busy main thread: see `on_takeover`.
-        self.started_after = None if dispatcher.is_local and not message.stream else 0.02
-        self.running: RunningCall = ENDED_CALL
-        self.waiting: Pending | None = None
-        """The callback it waits for."""
+        if not message.stream and dispatcher.is_local:
+            # The connection's background thread notices a busy main thread: see `on_takeover`.
+            self.started_after = None
 
     def begun(self, call: RunningCall) -> None:
         """Know what to cancel."""

@@ -62,7 +62,9 @@ class Pending:
         self.status = status
         self.value = value
         self.done = True
-        self.rouse()
+        wake = self.wake
+        if wake is not None:
+            ring(wake)
         if self.callback is not None:
             try:
                 self.callback(status, value)

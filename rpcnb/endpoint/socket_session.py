@@ -19,6 +19,7 @@ from rpcnb.core.errors import (
     TransportError,
     TransportTimeout,
 )
+from rpcnb.core.values import PLAIN_TYPES
 from rpcnb.endpoint import callback, transfer
 from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.forks import forget_in_children
@@ -42,7 +43,6 @@ from rpcnb.wire.messages import (
     CallFunc,
     Cancel,
     CopyToRemote,
-    FreeHandles,
     GetFunction,
     Ping,
     Request,
@@ -57,11 +57,8 @@ if TYPE_CHECKING:
     from rpcnb.endpoint.pending import Pending
     from rpcnb.session.device_api import DeviceAPI
     from rpcnb.transport.base import Transport
-    from rpcnb.wire.base import Prepared, WireProtocol
+    from rpcnb.wire.base import WireProtocol
     from rpcnb.wire.handshake import Agreement
-
-FREE_BATCH = 1000
-"""Handles given up in one message; a list in a header holds 1,024 items."""
 
 
 class SocketCall(RunningCall):
@@ -114,7 +111,7 @@ class SocketSession(RPCSession):
         self._awaited: Pending | None = None
         """What the main thread waits for."""
         self._calls = 0
-        self._connection = Connection(transport, protocol, self, self._take_released)
+        self._connection = Connection(transport, protocol, self, self._released)
         self._connection.ensure_background()
         HOUSEKEEPER.register(self)
         forget_in_children(self)
@@ -167,22 +164,22 @@ class SocketSession(RPCSession):
         options: CallOptions,
         observer: CallObserver,
     ) -> Pending:
-        connection = self._connection
         self._calls += 1
-        pending = connection.open_request(on_end, observer)
+        args = tuple(args)
+        pending = self._connection.open_request(on_end, observer)
         message = CallFunc(
             pending.id,
             func.handle,
-            tuple(args),
+            args,
             kwargs or {},  # type: ignore[arg-type] # any mapping; the codec asks for a dict
             options.stream,
             options.timeout,
             callback.SERVING.get(),
         )
-        if args or kwargs:
+        if kwargs or not PLAIN_TYPES.issuperset(map(type, args)):
             pending.stream = options.stream
             pending.arrays = transfer.buffers_in(message)
-        connection.send_request(pending, message)
+        self._connection.send_request(pending, message)
         return pending
 
     # --- asking and waiting -------------------------------------------------------------------
@@ -352,22 +349,11 @@ class SocketSession(RPCSession):
         self._released.append((handle, type_code, count))
         HOUSEKEEPER.notice()
 
-    def _take_released(self) -> Prepared | None:
-        if not self._released:
-            return None
-        batch: list[tuple[int, int, int]] = []
-        try:
-            while len(batch) < FREE_BATCH:
-                batch.append(self._released.popleft())
-        except IndexError:  # another thread's finalizers append meanwhile: no length to trust
-            pass
-        return self._connection.protocol.prepare(FreeHandles(tuple(batch)))
-
     def flush_released(self) -> None:
         """Send what finalizers left.  For the housekeeper."""
         connection = self._connection
         while self._released and connection.reason is None:
-            prepared = self._take_released()
+            prepared = connection.outbox.take_released()
             if prepared is not None:
                 connection.post_prepared(prepared)
 

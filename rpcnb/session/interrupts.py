@@ -22,9 +22,14 @@ from abc import ABC, abstractmethod
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+from rpcnb.session.timers import TIMERS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import FrameType
+
+STRIKE_AGAIN = 0.05
+"""Seconds until a signal that had no effect is sent again."""
 
 _LOCK = threading.Lock()
 """Held by whoever interrupts.  A thread that finds its gate claimed takes it to wait for the blow."""
@@ -174,6 +179,13 @@ class SignalGate(Gate):
 
     def _strike(self) -> None:
         signal.pthread_kill(self.thread, signal.SIGINT)
+        # One that arrives just before the thread enters a system call does not end that call, and
+        # Python runs the handler only afterwards.
+        TIMERS.call_later(STRIKE_AGAIN, self._strike_if_unnoticed)
+
+    def _strike_if_unnoticed(self) -> None:
+        if self._requested and self.is_open and not self.struck:
+            self._strike()
 
 
 class SignalInterrupter:

@@ -183,13 +183,15 @@ class LocalSession(RPCSession):
         options: CallOptions = DEFAULT_OPTIONS,
         observer: CallObserver = NO_OBSERVER,
     ) -> RunningCall:
-        self._check_open()
+        if self._closed:
+            self._check_open()
         call = self._new_call(func, args, kwargs, observer)
         observer.begun(call)
-        call.limit_time(options)
+        if options.timeout is not None:
+            call.limit_time(options)
         try:
-            call.function = self._function(func)
-            if _is_coroutine_function(call.function):
+            function = call.function = self._function(func)
+            if _is_coroutine_function(function):
                 self._start_coroutine(call, callback)
             else:
                 self._run_or_enqueue(call, callback, self._stream(options))

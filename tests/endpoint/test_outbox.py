@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rpcnb.core.errors import ConnectionClosed
-from rpcnb.endpoint.outbox import JOIN_LIMIT, Outbox
+from rpcnb.endpoint.outbox import FREE_BATCH, JOIN_LIMIT, Outbox
 from rpcnb.transport.memory import memory_pair
 from rpcnb.wire.messages import CopyToRemote, FreeHandles, Message, Ping, Side
 from rpcnb.wire.v1 import WireV1
 
 if TYPE_CHECKING:
     from rpcnb.transport.base import Transport
-    from rpcnb.wire.base import Prepared
 
 
 class Rig:
@@ -25,10 +24,8 @@ class Rig:
     def __init__(self) -> None:
         self.near, self.far = memory_pair()
         self.protocol = WireV1(Side.CLIENT)
-        self.riders: deque[Prepared] = deque()
-        self.outbox = Outbox(
-            self.near, self.protocol, lambda: self.riders.popleft() if self.riders else None
-        )
+        self.released: deque[tuple[int, int, int]] = deque()
+        self.outbox = Outbox(self.near, self.protocol, self.released)
         self._decoder = WireV1(Side.SERVER)
 
     def receive(self, count: int) -> list[Message]:
@@ -52,10 +49,26 @@ def test_messages_arrive_in_order_and_are_counted(rig: Rig) -> None:
     assert rig.outbox.nbytes == rig.near.bytes_sent
 
 
-def test_a_rider_goes_along_first(rig: Rig) -> None:
-    rig.riders.append(rig.protocol.prepare(FreeHandles(((1, 2, 1),))))
+def test_released_handles_ride_along_first(rig: Rig) -> None:
+    rig.released.append((1, 2, 1))
     rig.outbox.send(rig.protocol.prepare(Ping(1)))
     assert rig.receive(2) == [FreeHandles(((1, 2, 1),)), Ping(1)]
+    assert not rig.released
+
+
+def test_more_released_handles_than_fit_one_message_go_with_the_next(rig: Rig) -> None:
+    rig.released.extend((number, 2, 1) for number in range(1, FREE_BATCH + 11))
+    rig.outbox.send(rig.protocol.prepare(Ping(1)))
+    first, ping = rig.receive(2)
+    assert isinstance(first, FreeHandles)
+    assert (len(first.handles), ping) == (FREE_BATCH, Ping(1))
+    rest = rig.outbox.take_released()
+    assert rest is not None
+    rig.outbox.send(rest)
+    second = rig.receive(1)[0]
+    assert isinstance(second, FreeHandles)
+    assert [h for h, _, _ in (*first.handles, *second.handles)] == list(range(1, FREE_BATCH + 11))
+    assert rig.outbox.take_released() is None
 
 
 def test_what_is_queued_while_another_thread_sends_is_sent_by_it(rig: Rig) -> None:
