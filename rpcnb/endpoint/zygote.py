@@ -110,16 +110,19 @@ class Zygote:
             end.setblocking(False)
         signal.set_wakeup_fd(alarm.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # only to be woken
-        with selectors.DefaultSelector() as selector:
+        with wakeup, alarm, selectors.DefaultSelector() as selector:
             selector.register(self._control, selectors.EVENT_READ)
             selector.register(wakeup, selectors.EVENT_READ)
-            while True:
-                ready = {key.fileobj for key, _ in selector.select()}
-                if wakeup in ready:
-                    wakeup.recv(4096)
-                self._reap(os.WNOHANG)
-                if self._control in ready:
-                    self._hire((wakeup, alarm, selector))
+            try:
+                while True:
+                    ready = {key.fileobj for key, _ in selector.select()}
+                    if wakeup in ready:
+                        wakeup.recv(4096)
+                    self._reap(os.WNOHANG)
+                    if self._control in ready:
+                        self._hire((selector, wakeup, alarm))
+            finally:
+                signal.set_wakeup_fd(-1)
 
     def _hire(self, mine: tuple[Closable, ...]) -> None:
         note, fd = receive_descriptor(self._control)

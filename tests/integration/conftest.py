@@ -1,0 +1,172 @@
+"""Real server processes, real client processes, and what must not be left of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from rpcnb.endpoint.connect import open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rpcnb.endpoint.socket_session import SocketSession
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+PATIENCE = 20.0
+
+SERVER = """
+import json, sys
+from rpcnb.endpoint.server import Server
+options = json.loads(sys.argv[1])
+with Server(**options) as server:
+    print(json.dumps([server.url, server.token]), flush=True)
+    sys.stdin.read()
+"""
+
+CLIENT = """
+import json, os, random, signal, sys, threading, time
+from rpcnb.core.errors import *
+from rpcnb.endpoint.connect import open_session
+from rpcnb.session.base import CallObserver, CallOptions
+url, token = json.loads(sys.argv[1])
+session = open_session(url, token=token)
+def remote(name):
+    ref = session.get_function(name)
+    return lambda *args, **options: session.call_func(ref, args, **options)
+def say(*what):
+    print(json.dumps(what), flush=True)
+"""
+
+
+class Program:
+    """A Python process that is talked to in lines of JSON."""
+
+    def __init__(self, code: str, argument: object, temp: Path) -> None:
+        for name in ("tmp", "runtime"):
+            (temp / name).mkdir(parents=True, exist_ok=True)
+        environment = os.environ | {
+            "TMPDIR": str(temp / "tmp"),
+            "RPCNB_RUNTIME_DIR": str(temp / "runtime"),
+            "PYTHONPATH": str(ROOT),
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", code, json.dumps(argument)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        self.pid = self.process.pid
+
+    def hear(self) -> Any:
+        """Return the next line; the test's time-out bounds the waiting."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            pytest.fail(self.process.communicate(timeout=PATIENCE)[1])
+        return json.loads(line)
+
+    def interrupt(self) -> None:
+        self.process.send_signal(2)
+
+    def end(self) -> str:
+        """Let it end by itself; return what it wrote to stderr."""
+        return self.process.communicate(timeout=PATIENCE)[1]
+
+    def kill(self) -> None:
+        """End it at once; nothing happens when it has ended."""
+        self.process.kill()
+        self.process.wait(PATIENCE)
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+class RunningServer(Program):
+    """A server in a process of its own."""
+
+    def __init__(self, temp: Path, **options: object) -> None:
+        self.temp = temp
+        self.clients: list[Program] = []
+        super().__init__(SERVER, {"load": [str(HERE / "served.py")], "name": "srv"} | options, temp)
+        self.url, self.token = self.hear()
+        (zygote,) = psutil.Process(self.pid).children()
+        self.zygote: psutil.Process = zygote
+
+    def connect(self) -> SocketSession:
+        return open_session(self.url, token=self.token)  # type: ignore[return-value]
+
+    def client(self, code: str) -> Program:
+        client = Program(CLIENT + code, [self.url, self.token], self.temp)
+        self.clients.append(client)
+        return client
+
+    def workers(self) -> list[psutil.Process]:
+        return [p for p in self.zygote.children() if p.status() != psutil.STATUS_ZOMBIE]
+
+    def session_folders(self) -> list[Path]:
+        """Return the folders of sessions, and what is in them."""
+        return sorted((self.temp / "tmp").glob("*/**"))[1:]
+
+    def left_behind(self) -> list[Path]:
+        """Return what a server that has ended should have removed."""
+        return [*(self.temp / "tmp").iterdir(), *(self.temp / "runtime").glob("*/*")]
+
+
+@contextmanager
+def running_server(temp: Path, **options: object) -> Iterator[RunningServer]:
+    server = RunningServer(temp, **options)
+    family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+    try:
+        yield server
+        errors = server.end() if server.process.poll() is None else ""
+        assert "Traceback" not in errors, errors
+    finally:
+        for process in family:
+            if process.is_running():
+                process.kill()
+        for program in (*server.clients, server):
+            program.kill()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Give a server for the tests of a file that leave it as it was."""
+    with running_server(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[RunningServer]:
+    """Give a server that the test may hurt."""
+    with running_server(tmp_path / "server") as server:
+        yield server
+
+
+@pytest.fixture
+def start_server(tmp_path: Path):
+    """Give `running_server` with a folder."""
+    return lambda **options: running_server(tmp_path / "server", **options)
+
+
+def remote(session: SocketSession, name: str):
+    """Return a function that calls `name` over there."""
+    ref = session.get_function(name)
+    assert ref is not None, name
+    return lambda *args, **options: session.call_func(ref, args, **options)
+
+
+@pytest.fixture(name="remote")
+def _remote():
+    return remote

@@ -1,0 +1,147 @@
+"""Functions that the servers of these tests offer: some behave, some do not."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+from rpcnb.session.functions import register
+
+
+class Box:
+    """An object that stays here."""
+
+
+@register("t.echo")
+def echo(value=None):
+    return value
+
+
+@register("t.double")
+def double(value):
+    return value * 2
+
+
+@register("t.negate")
+def negate(value):
+    return -value
+
+
+@register("t.loop")
+def loop(seconds):
+    end = time.monotonic() + seconds
+    turns = 0
+    while time.monotonic() < end:
+        turns += 1
+    return turns
+
+
+@register("t.sleep")
+def sleep(seconds):
+    time.sleep(seconds)
+    return seconds
+
+
+@register("t.stubborn")
+def stubborn(seconds):
+    """Go on in spite of interrupts."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            time.sleep(0.01)
+        except KeyboardInterrupt:
+            continue
+
+
+@register("t.deaf")
+def deaf(seconds):
+    """Let no signal in, as C code in a long loop does."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        time.sleep(seconds)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+@register("t.hang")
+def hang():
+    while True:
+        pass
+
+
+@register("t.exit")
+def end_process(code):
+    os._exit(code)
+
+
+@register("t.crash")
+def crash():
+    ctypes.string_at(0)
+
+
+@register("t.call")
+def call(function, *args):
+    return function(*args)
+
+
+@register("t.zeros")
+def zeros(nbytes):
+    """Return an array all of whose memory is really there."""
+    array = np.empty(nbytes, "u1")
+    array[...] = 1
+    return array
+
+
+@register("t.checksum")
+def checksum(array):
+    return int(np.bitwise_xor.reduce(array.view("u8")))
+
+
+@register("t.objects")
+def objects(count):
+    return [Box() for _ in range(count)]
+
+
+@register("t.pid")
+def pid():
+    return os.getpid()
+
+
+@register("t.spawn")
+def spawn():
+    """Start a process that outlives the call."""
+    child = os.fork()
+    if child == 0:
+        time.sleep(600)
+        os._exit(0)
+    return child
+
+
+@register("t.threads")
+def threads():
+    return threading.active_count()
+
+
+@register("t.memory")
+def memory(reset):
+    """Return this process's resident and peak resident bytes; let the peak begin anew."""
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    return [int(fields[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM")]
+
+
+@register("t.array")
+def array(values, dtype):
+    return np.array(values, dtype)
+
+
+@register("t.raise_large")
+def raise_large(length):
+    raise ValueError("x" * length)
