@@ -86,7 +86,11 @@ def hear(child: subprocess.Popen[str]) -> Any:
 
 def finish(child: subprocess.Popen[str]) -> None:
     """End a child by ending its input."""
-    child.communicate(timeout=30)
+    try:
+        child.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        raise
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import tracemalloc
 from collections import Counter
@@ -82,3 +83,15 @@ def stop_tracing() -> int:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return peak
+
+
+@rpcnb.register("bench.start_hoarding")
+def start_hoarding() -> None:
+    gc.collect()
+    gc.disable()
+
+
+@rpcnb.register("bench.stop_hoarding")
+def stop_hoarding() -> int:
+    gc.enable()
+    return gc.collect()
