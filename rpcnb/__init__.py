@@ -13,6 +13,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from rpcnb.core.version import VERSION
+
 if TYPE_CHECKING:
     from rpcnb.core.device import Device as Device
     from rpcnb.core.errors import (
@@ -74,7 +76,7 @@ if TYPE_CHECKING:
     from rpcnb.session.functions import register as register
     from rpcnb.session.local import LocalSession as LocalSession
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _PUBLIC = {
     "rpcnb.core.device": "Device",

@@ -51,12 +51,12 @@ RULES = {
     "wire": Rule("core", {"msgpack": "*codec*"}, never=f"{IO} threading time"),
     "transport": Rule("core", never="asyncio"),
     "session": Rule(
-        "core", {"numpy": "*array* *device* local* cpu.py dtypes.py marshal.py"}, never="socket ssl"
+        "core", {"numpy": "*array* *device* local* cpu dtypes marshal"}, never="socket ssl"
     ),
     "endpoint": Rule("core wire transport session"),
     "array": Rule("core session", NUMPY | {"array_api_compat": "*"}, never="socket"),
     "remote": Rule(
-        "core session array endpoint.connect", NUMPY | {"tqdm": "progress.py"}, never="socket"
+        "core session array endpoint.connect", NUMPY | {"tqdm": "progress"}, never="socket"
     ),
     "manager.py": Rule("core session remote"),
     # the secret that a person types into a notebook is kept where the endpoint keeps its own
@@ -68,7 +68,7 @@ RULES = {
     "testing": Rule(PARTS, NUMPY | {"pytest": "*", "hypothesis": "*"}),
     "demo": Rule("__init__", NUMPY | {"nbclient": "execute*", "nbformat": "execute*"}),
     "cli": Rule(f"__init__ {PARTS} demo", inside="notebook"),
-    "__init__.py": Rule(),
+    "__init__.py": Rule("core"),
     "__main__.py": Rule("cli"),
 }
 

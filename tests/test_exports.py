@@ -6,12 +6,14 @@ import ast
 import tomllib
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import rpcnb
 from rpcnb.core import errors
+from rpcnb.endpoint import connect
+from rpcnb.transport import registry as transports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,11 +40,16 @@ def modules_of(part: str) -> list[str]:
     return [".".join(f.relative_to(ROOT).with_suffix("").parts) for f in files]
 
 
+def project() -> dict[str, Any]:
+    """Return what pyproject.toml says of the project."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        table: dict[str, Any] = tomllib.load(file)["project"]
+    return table
+
+
 def entry_points() -> list[str]:
     """Return what pyproject.toml promises to installers: commands and plug-ins."""
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        project = tomllib.load(file)["project"]
-    groups = [project["scripts"], *project["entry-points"].values()]
+    groups = [project()["scripts"], *project()["entry-points"].values()]
     return sorted(entry for group in groups for entry in group.values())
 
 
@@ -99,3 +106,9 @@ def test_importing_rpcnb_loads_nothing_heavy(loaded_by: Callable[..., set[str]])
 @pytest.mark.parametrize("part", ["core", "wire"])
 def test_parts_without_io_load_alone(part: str, loaded_by: Callable[..., set[str]]) -> None:
     assert set() == IO & loaded_by(*modules_of(part))
+
+
+def test_the_tables_of_schemes_agree_with_the_entry_points() -> None:
+    groups = project()["entry-points"]
+    assert groups[connect.ENTRY_POINT_GROUP] == connect.SCHEMES
+    assert groups[transports.ENTRY_POINT_GROUP] == transports._backends

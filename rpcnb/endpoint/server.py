@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from rpcnb.core.errors import AddressError, SessionError
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
+from rpcnb.core.version import VERSION
 from rpcnb.endpoint.broker import Broker
 from rpcnb.endpoint.credentials import ConnectionFile, new_token, secret_of, write_connection_file
 from rpcnb.endpoint.staff import ProcessStaff, Staff, ThreadStaff
@@ -146,10 +147,8 @@ class Server:
         )
 
     def _describe(self) -> ConnectionFile:
-        from rpcnb import __version__
-
         return ConnectionFile(
-            self.url, self.token, os.getpid(), self.name, __version__, time.time()
+            self.url, self.token, os.getpid(), self.name, VERSION, time.time()
         )
 
     def wait(self) -> None:

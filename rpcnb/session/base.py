@@ -348,7 +348,7 @@ def run_and_call_back(work: Callable[[], Value], callback: CallCallback) -> None
         callback(CallStatus.CANCELLED, None)
     except DeadlineExceeded:
         callback(CallStatus.DEADLINE, None)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- whatever it is, it goes to the callback
         callback(CallStatus.EXCEPTION, describe_exception(error, traceback.format_exc()))
     else:
         callback(CallStatus.RETURN, value)

@@ -15,8 +15,10 @@ from rpcnb.wire.messages import Buffer, CopyData, CopyToRemote, Kind, Message
 
 
 class State(IntEnum):
-    """Where a protocol object is.  Integers, because they are looked up in every frame's path and
-    an `Enum` that is not one is hashed by Python code."""
+    """Where a protocol object is.
+
+    Integers, because they are looked up for every frame, and other enums are hashed by Python code.
+    """
 
     OPEN = 1
     CLOSING = 2
