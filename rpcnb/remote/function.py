@@ -121,11 +121,13 @@ class RemoteFunction(HandleProxy):
         """
         remote = self._remote
         lent: Lent = {}
-        args, kwargs = lower_call(remote, args, kwargs, lent)  # type: ignore[assignment]
+        # Other names than `args` and `kwargs`, which keep the proxies in them, and so what they stand
+        # for, until the call has ended: a release would ride ahead of the call.
+        values, named = lower_call(remote, args, kwargs, lent)
         observer = BlockingObserver(remote, self.__name__, lent)
         try:
             value = remote.session.call_func(
-                self.lowered(), args, kwargs, options=self._options, observer=observer
+                self.lowered(), values, named, options=self._options, observer=observer
             )
             return value if type(value) in PLAIN_TYPES else lift(value, remote, lent)
         finally:
@@ -155,12 +157,12 @@ class RemoteFunction(HandleProxy):
         options, echo = self._take_options(kwargs)
         remote = self._remote
         lent: Lent = {}
-        args, kwargs = lower_call(remote, args, kwargs, lent)  # type: ignore[assignment]
-        future = RemoteFuture(remote, self.__name__, lent, echo=echo)
+        values, named = lower_call(remote, args, kwargs, lent)
+        future = RemoteFuture(remote, self.__name__, lent, echo=echo, keep=(self, args, kwargs))
         ref = self.lowered()
         future.start(
             lambda started: remote.session.async_call_func(
-                ref, args, kwargs, started.finish, options=options, observer=started.observer
+                ref, values, named, started.finish, options=options, observer=started.observer
             )
         )
         return future

@@ -37,8 +37,12 @@ class RemoteFuture(concurrent.futures.Future[Any]):
     an interrupt during `result`. What was started without waiting is stopped by `cancel` alone.
     """
 
-    def __init__(self, remote: Remote, name: str, lent: Lent, *, echo: bool = False) -> None:
+    def __init__(
+        self, remote: Remote, name: str, lent: Lent, *, echo: bool = False, keep: object = None
+    ) -> None:
         super().__init__()
+        self._kept = keep
+        """The function and its arguments: their handles are needed until the call has ended."""
         self._remote = remote
         self._name = name
         self._stopped = False
@@ -164,6 +168,7 @@ class RemoteFuture(concurrent.futures.Future[Any]):
     def _let_go(self) -> None:
         """Drop what leads back here, so that the result goes as soon as this does."""
         self._running_call = ENDED_CALL
+        self._kept = None
         self.observer.on_start = None
 
     def _note_start(self) -> None:

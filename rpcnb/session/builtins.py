@@ -116,10 +116,19 @@ def load_module(name: str, allowed: tuple[str, ...]) -> ModuleType:
     PermissionDenied
         It is not on the list; the message names those that are.
     """
-    if name not in allowed:
+    if not is_allowed(name, allowed):
         offered = ", ".join(allowed) or "none"
         raise PermissionDenied(f"module {name!r} may not be loaded here; allowed: {offered}")
     return importlib.import_module(name)
+
+
+def is_allowed(name: str, allowed: tuple[str, ...]) -> bool:
+    """Tell whether a module is on the list, where ``numpy.*`` stands for numpy and all below it."""
+    return any(
+        name == entry or f"{name}.".startswith(entry.removesuffix("*"))
+        for entry in allowed
+        if name == entry or entry.endswith(".*")
+    )
 
 
 def module_function(
@@ -134,7 +143,8 @@ def module_function(
     AttributeError
         The module has no function of that name.
     """
-    if not any(module is sys.modules.get(one) for one in allowed) or module is None:
+    known = module is not None and sys.modules.get(module.__name__) is module
+    if module is None or not known or not is_allowed(module.__name__, allowed):
         raise PermissionDenied("only functions of modules this server allows may be taken")
     if not name.isidentifier() or name.startswith("_"):
         raise PermissionDenied(f"{name!r} is no public name of module {module.__name__!r}")

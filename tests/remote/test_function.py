@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import gc
 import inspect
 import pydoc
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -164,3 +165,15 @@ def test_a_stream_must_be_one_and_of_this_session(make_remote: Callable[..., Rem
 
 def test_functions_may_be_passed_to_functions(remote: Remote) -> None:
     assert remote.functions["apply"](remote.functions["demo.add"], 1, 2) == 3
+
+
+def test_what_only_a_call_holds_lives_until_the_call_has_ended(remote: Remote, gate: Any) -> None:
+    blocker = remote.get_function("demo.wait").submit()
+    assert gate.entered.wait(5.0)
+    waiting = remote.get_function("total").submit(remote.array(np.ones(1000)))
+    gc.collect()
+    remote.ping()  # takes along what was released
+    gate.open.set()
+    assert waiting.result(5.0) == 1000
+    assert blocker.result(5.0) == "waited"
+    assert remote.get_function("total")(remote.array(np.ones(10))) == 10

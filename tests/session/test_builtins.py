@@ -11,6 +11,7 @@ from rpcnb.core.errors import PermissionDenied
 from rpcnb.session import builtins
 from rpcnb.session.builtins import (
     Iterators,
+    is_allowed,
     load_module,
     module_function,
     resident_bytes,
@@ -86,3 +87,11 @@ def test_an_evaluator_needs_something_to_do() -> None:
 
 def test_this_process_occupies_memory() -> None:
     assert 1 << 20 < resident_bytes() < 1 << 40
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [("math", True), ("numpy", True), ("numpy.linalg", True), ("numpyx", False), ("os", False)],
+)
+def test_a_star_allows_a_package_and_all_below_it(name: str, allowed: bool) -> None:
+    assert is_allowed(name, ("math", "numpy.*")) is allowed
