@@ -108,6 +108,7 @@ class CallObserver:
         RemoteError
             The caller's function raised.
         """
+        del args, kwargs  # an implementation's
         message = f"{callback.info.name!r} was lent to nobody"
         raise RuntimeError(message)
 

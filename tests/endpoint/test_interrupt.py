@@ -23,9 +23,14 @@ def default_handler() -> Iterator[None]:
 
 def test_an_interrupt_is_held_back_until_the_block_is_left() -> None:
     shield, reached = InterruptShield(), []
-    with pytest.raises(KeyboardInterrupt), shield:
-        signal.raise_signal(signal.SIGINT)
-        reached.append(shield.count)
+
+    def be_interrupted() -> None:
+        with shield:
+            signal.raise_signal(signal.SIGINT)
+            reached.append(shield.count)
+
+    with pytest.raises(KeyboardInterrupt):
+        be_interrupted()
     assert reached == [1]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -50,10 +55,14 @@ def test_the_block_is_told_in_the_handler() -> None:
 
 def test_another_error_comes_before_a_held_interrupt() -> None:
     shield = InterruptShield()
-    with pytest.raises(ValueError, match="first"), shield:
-        signal.raise_signal(signal.SIGINT)
-        message = "first"
-        raise ValueError(message)
+
+    def fail_when_interrupted() -> None:
+        with shield:
+            signal.raise_signal(signal.SIGINT)
+            raise ValueError("first")
+
+    with pytest.raises(ValueError, match="first"):
+        fail_when_interrupted()
 
 
 def test_suspended_code_is_interrupted_as_ever() -> None:
