@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +45,11 @@ class RemoteMagics(Magics):
         for once, hidden, and kept in a file that only you can read. Run again, it keeps a
         connection to the same address that still answers, with everything it holds.
         """
-        args = parse_argstring(self.connect_remote, line)
-        variable = args.variable or VARIABLE
-        if not variable.isidentifier():
-            raise UsageError(f"{variable!r} cannot be the name of a variable")
         with as_one_line():
+            args = parse(self.connect_remote, line)
+            variable = args.variable or VARIABLE
+            if not variable.isidentifier():
+                raise ValueError(f"{variable!r} cannot be the name of a variable")
             remote = self._still_there(variable, args.url) or self._open(args)
         self._namespace[variable] = remote
         display(remote)
@@ -59,8 +60,8 @@ class RemoteMagics(Magics):
     @argument("--all", action="store_true", help="close all sessions")
     def disconnect_remote(self, line: str) -> None:
         """Close a session, and with it everything it holds over there."""
-        args = parse_argstring(self.disconnect_remote, line)
         with as_one_line():
+            args = parse(self.disconnect_remote, line)
             if args.all:
                 manager.close_all()
                 return
@@ -69,12 +70,11 @@ class RemoteMagics(Magics):
         print(f"disconnected from {remote.name}")
 
     @line_magic
+    @magic_arguments()
     def remotes(self, line: str) -> None:
         """Show the sessions that are open."""
-        if line.strip():
-            raise UsageError(
-                "%remotes takes no arguments; %remote_handles NAME shows one session's"
-            )
+        with as_one_line():
+            parse(self.remotes, line)
         display(SessionTable(manager.table()))
 
     @line_magic
@@ -82,8 +82,8 @@ class RemoteMagics(Magics):
     @argument("name", nargs="?", help="of the session or its variable; by default `remote`")
     def remote_handles(self, line: str) -> None:
         """Show what is held over there on behalf of this notebook."""
-        args = parse_argstring(self.remote_handles, line)
         with as_one_line():
+            args = parse(self.remote_handles, line)
             display(self._find(args.name).handles)
 
     @property
@@ -129,6 +129,22 @@ class RemoteMagics(Magics):
         if len(manager.sessions) != 1:
             raise SessionError(f"which session? open are: {', '.join(manager.sessions) or 'none'}")
         return next(iter(manager.sessions.values()))
+
+
+def parse(magic: Any, line: str) -> Namespace:
+    """Read a magic's arguments; a comment may follow them, as on any other line.
+
+    Raises
+    ------
+    ValueError
+        They cannot be meant. Not IPython's `UsageError`, which a shell prints and does not keep, so
+        that some kernels cannot answer their front end (seen with ipykernel 7.4).
+    """
+    try:
+        args: Namespace = parse_argstring(magic, re.split(r"(?:^|\s)#", line)[0])
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+    return args
 
 
 def connect(args: Namespace, token: str | None) -> Remote:

@@ -37,11 +37,18 @@ class Kernel:
 
     def run(self, source: str) -> str:
         """Run a cell to its end; return its name."""
+        return self._run(source, "ok")
+
+    def fail(self, source: str) -> str:
+        """Run a cell that fails; return its name."""
+        return self._run(source, "error")
+
+    def _run(self, source: str, status: str) -> str:
         cell = self._client.execute(source)
         while not self._ended(cell):
             message = self._client.get_iopub_msg(timeout=WAIT)
             self._messages.setdefault(message["parent_header"]["msg_id"], []).append(message)
-        assert self._client.get_shell_msg(timeout=WAIT)["content"]["status"] == "ok"
+        assert self._client.get_shell_msg(timeout=WAIT)["content"]["status"] == status
         return cell
 
     def _ended(self, cell: str) -> bool:
@@ -95,3 +102,9 @@ def test_a_blocking_call_shows_its_progress_and_prints(kernel: Kernel, gate: Gat
     assert shown[0].startswith("wait [")
     assert "waiting 1/1 (100%)" in shown[-1]
     assert "[" not in shown[-1]
+
+
+@pytest.mark.slow
+def test_arguments_nobody_understands_end_the_cell(kernel: Kernel) -> None:
+    kernel.fail("%connect_remote one two three")
+    assert kernel.printed(kernel.run("print('goes on')")) == "goes on\n"

@@ -52,6 +52,11 @@ def test_running_the_cell_again_replaces_what_was_closed(shell: Shell, address: 
     assert not shell["remote"].closed
 
 
+def test_a_comment_may_follow(shell: Shell, address: str) -> None:
+    shell.run(f"%connect_remote {address}   # binds `remote`")
+    assert len(shell.run("%remotes # the session table").outputs) == 1
+
+
 def test_a_connection_file_is_an_address(shell: Shell, server: rpcnb.Server) -> None:
     shell.run(f"%connect_remote {server.connection_file}")
     assert shell["remote"].get_function("lab.add")(1) == 2
@@ -73,7 +78,7 @@ def test_nobody_there_is_one_message(shell: Shell, folders: None) -> None:
         ("%connect_remote h:1 --token-file nowhere", "FileNotFoundError"),
         ("%disconnect_remote", "which session? open are: none"),
         ("%disconnect_remote lab", "no session 'lab'"),
-        ("%remotes lab", "takes no arguments"),
+        ("%remotes lab", "unrecognized arguments: lab"),
     ],
 )
 def test_what_cannot_be_done_is_said_without_our_traceback(
