@@ -63,10 +63,12 @@ from rpcnb.wire.messages import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rpcnb.core.values import Value
     from rpcnb.transport.base import Transport
     from rpcnb.wire.base import Prepared, WireProtocol
 
 LOG = logging.getLogger("rpcnb.connection")
+_RETURNED = CallStatus.RETURN  # looking a member up in its class takes as long as a small function
 TURN = 0.001
 """Seconds without a reader after which the background thread reads."""
 LONGEST_TURN = 0.016
@@ -83,6 +85,9 @@ class Handler(Protocol):
 
     def on_request(self, message: Request) -> None:
         """Start serving a request.  Called on the reading thread: must not block."""
+
+    def on_call(self, message: CallFunc) -> None:
+        """Start serving a call: `on_request` for the most frequent request."""
 
     def run_delivered(self, message: CallFunc) -> None:
         """Serve a call on this thread, which waits for the request it belongs to."""
@@ -128,9 +133,13 @@ class Connection:
         self.handler = handler
         self.outbox = Outbox(transport, protocol, deque() if released is None else released)
         # Bound once: these are on the path of every call.
+        self._serve_call = handler.on_call
         self._receive_into = transport.receive_into
         self._receive_buffer = protocol.receive_buffer
         self._received = protocol.received
+        self._quick_call = protocol.quick_call
+        self._quick_return = protocol.quick_return
+        self._send_quick = self.outbox.send_quick
         self.pending: dict[int, Pending] = {}
         self.reason: Exception | None = None
         """Why it is closed; None while it is open."""
@@ -148,7 +157,7 @@ class Connection:
         protocol.sink = self._sink
         self._handlers: dict[type[Message], Callable[..., None]] = {
             Return: self._on_return,
-            Raised: self._on_raised,
+            Raised: lambda m: self._settle(m.id, CallStatus.EXCEPTION, m.error),
             Stopped: self._on_stopped,
             CopyData: self._on_copy_data,
             Started: self._on_started,
@@ -163,7 +172,7 @@ class Connection:
             Cancel: lambda message: handler.on_cancel(message.id),
             FreeHandles: lambda message: handler.on_free(message.handles),
             Ping: lambda message: self.post(Pong(message.id)),
-            Pong: self._on_pong,
+            Pong: lambda m: self._settle(m.id, _RETURNED, None),
             Goodbye: self._on_goodbye,
         }
 
@@ -190,6 +199,15 @@ class Connection:
                 if self.protocol.state is State.OPEN:  # else another thread is closing
                     raise
 
+    def post_return(self, request_id: int, value: Value) -> None:
+        """Send a result: `post` with an express lane."""
+        try:
+            if self.reason is None and self._send_quick(self._quick_return, request_id, value):
+                return
+        except TransportError as error:
+            self.end(error)
+        self.post(Return(request_id, value))
+
     def open_request(
         self, callback: CallCallback | None = None, observer: CallObserver = NO_OBSERVER
     ) -> Pending:
@@ -215,6 +233,19 @@ class Connection:
             self.pending.pop(pending.id, None)
             raise
 
+    def send_plain_call(
+        self, pending: Pending, function: int, args: tuple[Value, ...], kwargs: dict[str, Value]
+    ) -> bool:
+        """Send a call on the express lane; False when that takes a message and `send_request`."""
+        try:
+            return self._send_quick(self._quick_call, pending.id, function, args, kwargs)
+        except TransportError as error:
+            self.end(error)  # resolves the pending request, too
+            return True
+        except BaseException:
+            self.pending.pop(pending.id, None)
+            raise
+
     def ensure_background(self) -> None:
         """Start the background reader, unless it runs."""
         if self._background is None:
@@ -236,7 +267,7 @@ class Connection:
         while not pending.done:
             if pending.inbox:
                 self.handler.run_delivered(pending.inbox.popleft())
-            elif self._reading.acquire(blocking=False) or self._follow(pending, deadline):
+            elif self._reading.acquire(False) or self._follow(pending, deadline):
                 try:
                     self._turns += 1
                     if deadline is NEVER:
@@ -363,18 +394,16 @@ class Connection:
     def _on_return(self, message: Return) -> None:
         pending = self.pending.pop(message.id, None)
         if pending is not None:
-            pending.resolve(CallStatus.RETURN, message.value)
-
-    def _on_raised(self, message: Raised) -> None:
-        pending = self.pending.pop(message.id, None)
-        if pending is not None:
-            pending.resolve(CallStatus.EXCEPTION, message.error)
+            pending.resolve(_RETURNED, message.value)
 
     def _on_stopped(self, message: Stopped) -> None:
-        pending = self.pending.pop(message.id, None)
+        status = CallStatus.DEADLINE if message.reason else CallStatus.CANCELLED
+        self._settle(message.id, status, None)
+
+    def _settle(self, request_id: int, status: CallStatus, value: Value) -> None:
+        pending = self.pending.pop(request_id, None)
         if pending is not None:
-            status = CallStatus.DEADLINE if message.reason else CallStatus.CANCELLED
-            pending.resolve(status, None)
+            pending.resolve(status, value)
 
     def _on_copy_data(self, message: CopyData) -> None:
         pending = self.pending.get(message.id)
@@ -403,15 +432,10 @@ class Connection:
 
     def _on_call(self, message: CallFunc) -> None:
         pending = self.pending.get(message.parent) if message.parent else None
-        if pending is None or pending.callback is not None:  # nobody waits for that request
-            self.handler.on_request(message)
-        else:
+        if pending is not None and pending.callback is None:
             pending.deliver(message)
-
-    def _on_pong(self, message: Pong) -> None:
-        pending = self.pending.pop(message.id, None)
-        if pending is not None:
-            pending.resolve(CallStatus.RETURN, None)
+        else:  # nobody waits for that request
+            self._serve_call(message)
 
     def _on_goodbye(self, message: Goodbye) -> None:
         self.end(ConnectionClosed(message.reason or "the peer closed the connection"))

@@ -41,7 +41,6 @@ from rpcnb.wire.messages import (
     Progress,
     Raised,
     Request,
-    Return,
     Started,
     Stopped,
     StreamWait,
@@ -54,6 +53,8 @@ if TYPE_CHECKING:
     from rpcnb.endpoint.connection import Connection
     from rpcnb.endpoint.due import Due
     from rpcnb.endpoint.pending import Pending
+
+_RETURNED = CallStatus.RETURN
 
 
 class ServedCall(CallObserver):
@@ -158,7 +159,7 @@ class Dispatcher:
         self._uploads = Uploads(self)
         self._downloads = Downloads(self)
         self._serve: dict[type[Message], Callable[..., None]] = {
-            CallFunc: self._call,
+            CallFunc: self.on_call,
             GetFunction: self._get_function,
             CopyToRemote: self._uploads.receive,
             CopyFromRemote: self._downloads.start,
@@ -172,7 +173,8 @@ class Dispatcher:
         """Start serving a request."""
         self._serve[type(message)](message)
 
-    def _call(self, message: CallFunc) -> None:
+    def on_call(self, message: CallFunc) -> None:
+        """Start serving a call: at once, or when its turn comes on the default stream."""
         if self._due is None or message.stream or self._is_beside(message.function):
             self._start(message)
             return
@@ -344,9 +346,9 @@ class Dispatcher:
 
     def reply(self, request_id: int, status: CallStatus, value: Value) -> None:
         """Send how a request ended."""
-        if status is CallStatus.RETURN:
+        if status is _RETURNED:
             try:
-                self.connection.post(Return(request_id, value))
+                self.connection.post_return(request_id, value)
             except RpcnbError as error:  # the value cannot cross: it must not leak either
                 release_refs(value, self.session)
                 info = describe_exception(error, traceback.format_exc())

@@ -46,11 +46,25 @@ class InterruptShield:
 
     def __enter__(self) -> Self:
         if get_ident() == MAIN_THREAD:
-            previous = _swap(SIGINT, self._handler)
-            self._stack.append(previous)
-            if previous is not self._handler:
-                self._outer = previous
+            self.raise_up()
         return self
+
+    def raise_up(self) -> None:
+        """Enter, on the main thread."""
+        previous = _swap(SIGINT, self._handler)
+        self._stack.append(previous)
+        if previous is not self._handler:
+            self._outer = previous
+
+    def put_down(self) -> None:
+        """Undo `raise_up`; what was held back is still to be taken."""
+        _swap(SIGINT, self._stack.pop())
+
+    def raise_held(self) -> None:
+        """Raise what was held back."""
+        deferred = self.take()
+        if deferred is not None:
+            raise deferred
 
     def __exit__(
         self,
@@ -59,11 +73,9 @@ class InterruptShield:
         trace: TracebackType | None,
     ) -> None:
         if get_ident() == MAIN_THREAD:
-            _swap(SIGINT, self._stack.pop())
+            self.put_down()
             if self.count and error is None:
-                deferred = self.take()
-                if deferred is not None:
-                    raise deferred
+                self.raise_held()
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         self.count += 1

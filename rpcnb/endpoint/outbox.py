@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rpcnb.wire.messages import FreeHandles
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rpcnb.transport.base import Transport
     from rpcnb.wire.base import Prepared, WireProtocol
@@ -53,8 +53,44 @@ class Outbox:
         self._send_one = transport.send_one
         self._queue: deque[Prepared] = deque()
         self._lock = threading.Lock()
-        self.nbytes = 0
+        self._sent_before = transport.bytes_sent
+
+    @property
+    def nbytes(self) -> int:
         """Bytes sent so far."""
+        return self._transport.bytes_sent - self._sent_before
+
+    def send_quick(self, make: Callable[..., bytes | None], *fields: Any) -> bool:
+        """Send what `make` makes of `fields`, unless other messages wait or a thread is sending.
+
+        The express lane of plain calls and their results: encoded and framed in one step with the
+        lock held (see `WireProtocol.quick_call`), which spares 1.5 µs.
+
+        Returns
+        -------
+        bool
+            False when it must take the general way: it was not sent.
+
+        Raises
+        ------
+        ConnectionClosed
+            As `send`.
+        """
+        if self._queue or not self._lock.acquire(False):  # a keyword would cost 0.05 µs
+            return False
+        try:
+            rider = self._frame_released() if self._released else b""
+            data = make(*fields)
+            if data is None:
+                if rider:
+                    self._send_one(rider)
+                return False
+            self._send_one(rider + data if rider else data)
+        finally:
+            self._lock.release()
+        if self._queue:
+            self.flush()
+        return True
 
     def send(self, prepared: Prepared) -> None:
         """Send a message, or leave it to the thread that is sending now.
@@ -94,7 +130,7 @@ class Outbox:
         """Send one piece of bulk data, after what is queued; block until it is sent."""
         with self._lock:
             self._drain()
-            self.nbytes += self._transport.send(self._protocol.frame(prepared))
+            self._transport.send(self._protocol.frame(prepared))
             self._drain()
         self.flush()
 
@@ -105,11 +141,9 @@ class Outbox:
 
     def _transmit(self, buffers: Sequence[Buffer]) -> None:
         if len(buffers) == 1:
-            data = buffers[0]
-            self._send_one(data)  # type: ignore[arg-type] # a lone frame is bytes
-            self.nbytes += len(data)
+            self._send_one(buffers[0])  # type: ignore[arg-type] # a lone frame is bytes
         else:
-            self.nbytes += self._transport.send(buffers)
+            self._transport.send(buffers)
 
     def take_released(self) -> Prepared | None:
         """Return a message that gives up handles, as many as fit; None when there are none."""
@@ -122,6 +156,10 @@ class Outbox:
         except IndexError:  # another thread's finalizers append meanwhile: no length to trust
             pass
         return self._protocol.prepare(FreeHandles(tuple(batch))) if batch else None
+
+    def _frame_released(self) -> bytes:
+        rider = self.take_released()
+        return b"" if rider is None else b"".join(self._frame(rider))
 
     def _collect(self, rider: Prepared | None) -> list[Buffer]:
         buffers: list[Buffer] = []

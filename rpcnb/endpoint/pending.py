@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rpcnb.wire.messages import CallFunc
 
 LOG = logging.getLogger("rpcnb.connection")
+_RETURNED = CallStatus.RETURN
 
 
 class Pending:
@@ -59,7 +60,8 @@ class Pending:
         """Store the outcome and tell whoever waits.  Only the first outcome counts."""
         if self.done:
             return
-        self.status = status
+        if status is not _RETURNED:  # what it is from the start
+            self.status = status
         self.value = value
         self.done = True
         wake = self.wake

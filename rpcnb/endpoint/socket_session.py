@@ -7,6 +7,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from threading import get_ident
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from rpcnb.core.deadline import Deadline
@@ -48,6 +49,10 @@ from rpcnb.wire.messages import (
     Request,
     StreamWait,
 )
+
+_RETURNED = CallStatus.RETURN
+_NO_KWARGS: dict[str, Value] = {}
+_get_parent = callback.SERVING.get
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -133,9 +138,21 @@ class SocketSession(RPCSession):
         observer: CallObserver = NO_OBSERVER,
     ) -> Value:
         """Call over there and wait; SIGINT in the main thread stops it over there."""
-        with self._shield:
+        if get_ident() != MAIN_THREAD:
             pending = self._start(func, args, kwargs, None, options, observer)
-            self._wait(pending, func.info.name)
+            self._connection.wait(pending)
+        else:  # as `with self._shield`, without its two calls from C (0.2 µs)
+            shield = self._shield
+            shield.raise_up()
+            try:
+                pending = self._start(func, args, kwargs, None, options, observer)
+                self._wait_shielded(pending, func.info.name)
+            finally:
+                shield.put_down()
+            if shield.count:
+                shield.raise_held()
+        if pending.status is _RETURNED:
+            return pending.value
         return raise_or_return(pending.status, pending.value)
 
     def async_call_func(
@@ -166,7 +183,14 @@ class SocketSession(RPCSession):
     ) -> Pending:
         self._calls += 1
         args = tuple(args)
-        pending = self._connection.open_request(on_end, observer)
+        connection, parent = self._connection, _get_parent()
+        pending = connection.open_request(on_end, observer)
+        if (
+            options is DEFAULT_OPTIONS
+            and not parent
+            and connection.send_plain_call(pending, func.handle, args, kwargs or _NO_KWARGS)  # type: ignore[arg-type] # any mapping; only a dict is plain
+        ):
+            return pending
         message = CallFunc(
             pending.id,
             func.handle,
@@ -174,12 +198,12 @@ class SocketSession(RPCSession):
             kwargs or {},  # type: ignore[arg-type] # any mapping; the codec asks for a dict
             options.stream,
             options.timeout,
-            callback.SERVING.get(),
+            parent,
         )
         if kwargs or not PLAIN_TYPES.issuperset(map(type, args)):
             pending.stream = options.stream
             pending.arrays = transfer.buffers_in(message)
-        self._connection.send_request(pending, message)
+        connection.send_request(pending, message)
         return pending
 
     # --- asking and waiting -------------------------------------------------------------------
@@ -201,11 +225,14 @@ class SocketSession(RPCSession):
         RemoteInterrupted
             SIGINT came: the request ended over there, or waiting was given up.
         """
-        if get_ident() != MAIN_THREAD:
+        if get_ident() == MAIN_THREAD:
+            self._wait_shielded(pending, what)
+        else:
             self._connection.wait(pending)
-            return
+
+    def _wait_shielded(self, pending: Pending, what: str) -> None:
         outer, self._awaited = self._awaited, pending
-        began = time.monotonic()
+        began = monotonic()
         try:
             if self._shield.count:  # it came while the request was being sent
                 self._on_press(1)
@@ -213,7 +240,7 @@ class SocketSession(RPCSession):
         finally:
             self._awaited = outer
         if self._shield.count:
-            self._raise_interrupted(pending, what, time.monotonic() - began)
+            self._raise_interrupted(pending, what, monotonic() - began)
 
     def _raise_interrupted(self, pending: Pending, what: str, seconds: float) -> None:
         self._connection.be_quick()
@@ -406,6 +433,8 @@ class SocketSession(RPCSession):
     def on_request(self, message: Request) -> None:
         """Run a callback for which no thread waits on a thread of its own."""
         callback.serve_on_thread(self._connection, message, self._shield)
+
+    on_call = on_request
 
     def run_delivered(self, message: CallFunc) -> None:
         """Run a callback on this thread, which waits for the call it belongs to."""

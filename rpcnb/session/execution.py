@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from rpcnb.core.events import EVENTS, CallPhase
 from rpcnb.session.base import (
     NO_OBSERVER,
     CallCallback,
-    CallObserver,
     CallOptions,
     CallStatus,
     RunningCall,
@@ -26,12 +26,11 @@ if TYPE_CHECKING:
     from rpcnb.core.values import CallbackRef, Value
 
 
-
 def current_gate() -> Gate | None:
     """Return the gate of the call whose code runs on this thread, if there is one."""
     outer = CURRENT_CALL.get()
     gate = outer.gate if outer is not None else None
-    return gate if gate is not None and gate.thread == threading.get_ident() else None
+    return gate if gate is not None and gate.thread == get_ident() else None
 
 
 class Call(CallContext, RunningCall):
@@ -49,17 +48,6 @@ class Call(CallContext, RunningCall):
     """Takes it out of the queue, or cancels its coroutine."""
     _timers: tuple[Timer, ...] = ()
     _watched = False
-
-    def __init__(
-        self,
-        call_id: int,
-        name: str,
-        observer: CallObserver = NO_OBSERVER,
-        session: int = -1,
-    ) -> None:
-        super().__init__(call_id, name, observer, session)
-        if EVENTS.subscriptions:
-            self.emit(CallPhase.SENT)
 
     def cancel(self) -> None:
         self.stop(CallStatus.CANCELLED)
@@ -93,7 +81,7 @@ class Call(CallContext, RunningCall):
                 self._timers = (*self._timers, timer)
         elif EVENTS.subscriptions:
             self.announce()
-        if interrupter is not None and interrupter.thread == threading.get_ident():
+        if interrupter is not None and interrupter.thread == get_ident():
             gate: Gate = interrupter.gate(outer)
         else:
             gate = ThreadGate(outer)
@@ -115,8 +103,9 @@ class Call(CallContext, RunningCall):
 
     def leave(self) -> None:
         """Tell the observer the rest; nothing after this."""
-        for timer in self._timers:
-            timer.cancel()
+        if self._timers:
+            for timer in self._timers:
+                timer.cancel()
         if self._watched:
             self._watched = False
             CAPTURE.uninstall()

@@ -165,7 +165,8 @@ class SignalGate(Gate):
     def open(self) -> None:
         self._interrupter.innermost = self
         self.is_open = True
-        self.fall()
+        if self._requested:
+            self.fall()
 
     def close(self) -> bool:
         was_open, self.is_open = self.is_open, False

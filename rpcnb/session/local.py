@@ -27,6 +27,7 @@ from rpcnb.core.errors import (
     SessionClosed,
     SessionError,
 )
+from rpcnb.core.events import EVENTS, CallPhase
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.core.values import PLAIN_TYPES, FunctionRef, Handle, TypeCode
 from rpcnb.session.backend import backend_of, held_nbytes
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from rpcnb.session.files import WorkFolder
 
 Outcome: TypeAlias = "tuple[CallStatus, Value]"
+_RETURNED, _FUNCTION = CallStatus.RETURN, TypeCode.FUNCTION  # 0.05 µs each time in their classes
 _PLAIN = PLAIN_TYPES.issuperset
 
 
@@ -206,7 +208,7 @@ class LocalSession(RPCSession):
             return False  # the call will say so
 
     def _function(self, func: FunctionRef) -> Callable[..., Any]:
-        return cast("Callable[..., Any]", self.handles.get(func.handle, TypeCode.FUNCTION))
+        return cast("Callable[..., Any]", self.handles.get(func.handle, _FUNCTION))
 
     def _new_call(
         self,
@@ -219,6 +221,8 @@ class LocalSession(RPCSession):
         call = self._calls[number] = Call(number, func.info.name, observer, self._index)
         call.args = args
         call.kwargs = kwargs or {}
+        if EVENTS.subscriptions:
+            call.emit(CallPhase.SENT)
         return call
 
     def _stream(self, options: CallOptions) -> ExecutionStream:
@@ -260,7 +264,7 @@ class LocalSession(RPCSession):
         except BaseException as error:  # noqa: BLE001 -- SystemExit of a function ends no worker
             return self._failure(call, error)
         else:
-            return CallStatus.RETURN, result
+            return _RETURNED, result
         finally:
             CURRENT_CALL.reset(token)
             call.leave()
@@ -312,8 +316,10 @@ class LocalSession(RPCSession):
             withdraw()
 
     def _end(self, call: Call, callback: CallCallback, status: CallStatus, value: Value) -> None:
-        call.leave()
-        call.report_end(status, value)
+        if not call.ended:
+            call.leave()
+        if EVENTS.subscriptions:
+            call.report_end(status, value)
         self._calls.pop(call.id, None)
         tell(callback, status, value)
 

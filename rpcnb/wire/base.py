@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from rpcnb.wire.messages import Buffer, CopyData, CopyToRemote, Kind, Message
 
@@ -81,6 +81,27 @@ class WireProtocol(ABC):
         LocalProtocolError
             The state forbids sending this.
         """
+
+    def quick_call(
+        self, request: int, function: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> bytes | None:
+        """Prepare and frame a `CallFunc` at once, if it is of the simplest kind.
+
+        With plain scalars, on the default stream, without a parent or a time-out. What it returns
+        must be sent next; both steps take 1.5 µs otherwise. As `frame`, call in sending order.
+
+        Returns
+        -------
+        bytes, or None
+            None: nothing was changed; go the general way, which also knows what is wrong.
+        """
+        del request, function, args, kwargs
+        return None
+
+    def quick_return(self, request: int, value: Any) -> bytes | None:
+        """Do likewise for a `Return` of a plain scalar."""
+        del request, value
+        return None
 
     @abstractmethod
     def receive_buffer(self) -> memoryview:

@@ -10,11 +10,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rpcnb.core.errors import DecodeError
-from rpcnb.core.values import PLAIN_TYPES
 from rpcnb.wire.codec import COMPLEX, FORMAT_ERRORS, PLACE, Code, unpacker
 from rpcnb.wire.encoder import RECORD_CODES, SLICE_PARTS
 from rpcnb.wire.layout import RECORDS, verify
-from rpcnb.wire.messages import CallFunc, Kind, Return
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from rpcnb.core.limits import Limits
     from rpcnb.wire.messages import Buffer
 
-_RETURN = int(Kind.RETURN)
 _DOCUMENTS_BESIDES_CONTAINERS = 4
 """A whole header beside itself, a record, a field of it, its text beside it."""
 
@@ -62,32 +59,6 @@ class Decoder:
         if type(fields) is not list or self._used != used:
             raise DecodeError("a header that is no list, or a payload it does not explain")
         return fields
-
-    def small_message(self, kind: int, request: int, header: Buffer) -> CallFunc | Return | None:
-        """Decode a call or reply of a few plain scalars, beside which nothing came.
-
-        Anything else gives None, also what is wrong: the general way decodes it again.
-        """
-        self._used = self._depth = 0
-        try:
-            fields = self._unpack(header)
-        except (DecodeError, *FORMAT_ERRORS):
-            return None
-        if type(fields) is not list:
-            return None
-        if kind == _RETURN:
-            if len(fields) == 1 and type(fields[0]) in PLAIN_TYPES:
-                return Return(request, fields[0])
-        elif len(fields) == 2:
-            function, args = fields
-            if (
-                type(function) is int
-                and function >= 0
-                and type(args) is list
-                and PLAIN_TYPES.issuperset(map(type, args))
-            ):
-                return CallFunc(request, function, tuple(args))
-        return None
 
     def items(self, content: Buffer) -> list[Any]:
         """Return the list that a piece of content holds."""

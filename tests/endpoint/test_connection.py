@@ -60,6 +60,8 @@ class Owner:
         if isinstance(message, CallFunc):
             self.answer(message)
 
+    on_call = on_request
+
     def run_delivered(self, message: CallFunc) -> None:
         self.on_request(message)
 
