@@ -76,6 +76,7 @@ RULES = {
 UNMIRRORED = {
     "__init__.py": "tests/test_exports.py",
     "testing/*": "suites, run by the tests that subclass them",
+    "endpoint/handler.py": "an interface: tests/endpoint/test_connection.py",
     "demo/*": "run by the tests of the demo command and of the notebooks",
 }
 

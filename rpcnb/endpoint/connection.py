@@ -23,7 +23,7 @@ import logging
 import threading
 from collections import deque
 from itertools import count
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from rpcnb.core.deadline import NEVER, Deadline
 from rpcnb.core.errors import (
@@ -47,13 +47,13 @@ from rpcnb.wire.messages import (
     FreeHandles,
     GetFunction,
     Goodbye,
+    Kind,
     Message,
     Output,
     Ping,
     Pong,
     Progress,
     Raised,
-    Request,
     Return,
     Started,
     Stopped,
@@ -61,14 +61,16 @@ from rpcnb.wire.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from rpcnb.core.values import Value
+    from rpcnb.endpoint.handler import Handler
     from rpcnb.transport.base import Transport
     from rpcnb.wire.base import Prepared, WireProtocol
 
 LOG = logging.getLogger("rpcnb.connection")
-_RETURNED = CallStatus.RETURN  # looking a member up in its class takes as long as a small function
+# Looking a member up in its class takes as long as a small function.
+_RETURNED, _RETURN, _CALL_FUNC = CallStatus.RETURN, Kind.RETURN, Kind.CALL_FUNC
 TURN = 0.001
 """Seconds without a reader after which the background thread reads."""
 LONGEST_TURN = 0.016
@@ -78,34 +80,6 @@ SEND_AHEAD = 1 << 20
 """Bytes of one piece of bulk data: what a small message may have to wait for."""
 CAREFUL_POLL = 0.1
 """Seconds between looks at a request to stop waiting (see `Connection.poke`)."""
-
-
-class Handler(Protocol):
-    """What a connection's owner does with what the peer starts."""
-
-    def on_request(self, message: Request) -> None:
-        """Start serving a request.  Called on the reading thread: must not block."""
-
-    def on_call(self, message: CallFunc) -> None:
-        """Start serving a call: `on_request` for the most frequent request."""
-
-    def run_delivered(self, message: CallFunc) -> None:
-        """Serve a call on this thread, which waits for the request it belongs to."""
-
-    def on_cancel(self, request_id: int) -> None:
-        """Stop serving a request."""
-
-    def on_free(self, handles: Sequence[tuple[int, int, int]]) -> None:
-        """Free handles the peer gave up."""
-
-    def upload_target(self, message: CopyToRemote) -> memoryview:
-        """Say where a piece of an upload goes (see `rpcnb.wire.base.PayloadSink`)."""
-
-    def on_takeover(self) -> None:
-        """Take note that the background thread reads, because the foreground has been busy."""
-
-    def on_closed(self, reason: Exception) -> Exception:
-        """Take note of the end; return what open requests shall be told."""
 
 
 class Connection:
@@ -201,8 +175,13 @@ class Connection:
 
     def post_return(self, request_id: int, value: Value) -> None:
         """Send a result: `post` with an express lane."""
+        header = self._quick_return(value)
         try:
-            if self.reason is None and self._send_quick(self._quick_return, request_id, value):
+            if (
+                header is not None
+                and self.reason is None
+                and self._send_quick(_RETURN, request_id, header)
+            ):
                 return
         except TransportError as error:
             self.end(error)
@@ -238,7 +217,8 @@ class Connection:
     ) -> bool:
         """Send a call on the express lane; False when that takes a message and `send_request`."""
         try:
-            return self._send_quick(self._quick_call, pending.id, function, args, kwargs)
+            header = self._quick_call(function, args, kwargs)
+            return header is not None and self._send_quick(_CALL_FUNC, pending.id, header)
         except TransportError as error:
             self.end(error)  # resolves the pending request, too
             return True

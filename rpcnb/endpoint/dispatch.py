@@ -68,9 +68,6 @@ class ServedCall(CallObserver):
     def __init__(self, dispatcher: Dispatcher, message: CallFunc) -> None:
         self._dispatcher = dispatcher
         self._message = message
-        if not message.stream and dispatcher.is_local:
-            # The connection's background thread notices a busy main thread: see `on_takeover`.
-            self.started_after = None
 
     def begun(self, call: RunningCall) -> None:
         """Know what to cancel."""
@@ -117,12 +114,22 @@ class ServedCall(CallObserver):
 
     def finish(self, status: CallStatus, value: Value) -> None:
         """Tell the caller how it ended."""
-        self._dispatcher.calls.pop(self._message.id, None)
-        self._dispatcher.reply(self._message.id, status, value)
+        dispatcher, number = self._dispatcher, self._message[0]
+        dispatcher.calls.pop(number, None)
+        dispatcher.reply(number, status, value)
+
+
+class NoticedCall(ServedCall):
+    """A call on the main thread: the connection's background thread notices when that is busy.
+
+    See `Dispatcher.on_takeover`; a timer for each call would cost more than a small call.
+    """
+
+    started_after = None
 
 
 class Dispatcher:
-    """Serves one session to one peer (an `endpoint.connection.Handler`).
+    """Serves one session to one peer (an `endpoint.handler.Handler`).
 
     Parameters
     ----------
@@ -148,6 +155,7 @@ class Dispatcher:
         if wake_main is not None:
             self._due = DueQueue(wake_main, self._start_due, self._expire, limit)
         self.is_local = session.is_local_session()
+        self._usual = NoticedCall if self.is_local else ServedCall
         self.calls: dict[int, ServedCall] = {}
         self.closed_by: Exception | None = None
         self.on_end: Callable[[], None] = _nothing
@@ -200,26 +208,34 @@ class Dispatcher:
         self.reply(request_id, CallStatus.DEADLINE, None)
 
     def _start(self, message: CallFunc) -> None:
-        served = self.calls[message.id] = ServedCall(self, message)
+        served = self._open(message)
+        _, function, args, kwargs, stream, timeout, _ = message
+        plain = not stream and timeout is None
         try:
             served.running = self.session.async_call_func(
-                self._function(message.function),
-                message.args,
-                message.kwargs,
+                self._functions.get(function) or self._function(function),
+                args,
+                kwargs,
                 served.finish,
-                options=_options(message),
+                options=DEFAULT_OPTIONS if plain else CallOptions(stream, timeout),
                 observer=served,
             )
         except RpcnbError as error:
             served.finish(CallStatus.EXCEPTION, describe_exception(error, ""))
 
+    def _open(self, message: CallFunc) -> ServedCall:
+        kind = ServedCall if message.stream else self._usual
+        served = self.calls[message.id] = kind(self, message)
+        return served
+
     def run_delivered(self, message: CallFunc) -> None:
         """Serve a call made by a callback on the thread that waits for the callback."""
-        served = self.calls[message.id] = ServedCall(self, message)
+        served = self._open(message)
         function = self._function(message.function)
+        options = CallOptions(message.stream, message.timeout)
         run_and_call_back(
             lambda: self.session.call_func(
-                function, message.args, message.kwargs, options=_options(message), observer=served
+                function, message.args, message.kwargs, options=options, observer=served
             ),
             served.finish,
         )
@@ -373,12 +389,6 @@ class Dispatcher:
 
 def _nothing() -> None:
     """Stand in where nobody wants to be told."""
-
-
-def _options(message: CallFunc) -> CallOptions:
-    if not message.stream and message.timeout is None:
-        return DEFAULT_OPTIONS
-    return CallOptions(message.stream, message.timeout)
 
 
 _DEVICE_OPERATIONS: dict[str, Callable[..., Value]] = {

@@ -61,14 +61,18 @@ class DueQueue:
         SessionError
             Too many calls wait.
         """
-        if len(self._queue) >= self._limit and type(message) is CallFunc:
-            text = f"{self._limit} calls are waiting in this session; no more fit"
-            raise SessionError(text)
-        if type(message) is CallFunc and message.timeout is not None:
-            timer = TIMERS.call_later(message.timeout, lambda: self._time_is_up(message.id))
-            self._clocks[message.id] = Deadline.after(message.timeout), timer
+        if type(message) is CallFunc:
+            if len(self._queue) >= self._limit:
+                text = f"{self._limit} calls are waiting in this session; no more fit"
+                raise SessionError(text)
+            if message.timeout is not None:
+                self._start_clock(message.id, message.timeout)
         self._queue.append(message)
         self._wake()
+
+    def _start_clock(self, request_id: int, seconds: float) -> None:
+        timer = TIMERS.call_later(seconds, lambda: self._time_is_up(request_id))
+        self._clocks[request_id] = Deadline.after(seconds), timer
 
     def run(self) -> None:
         """Serve what has come, on the thread that this is for."""

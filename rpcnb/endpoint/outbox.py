@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rpcnb.wire.messages import FreeHandles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from rpcnb.transport.base import Transport
     from rpcnb.wire.base import Prepared, WireProtocol
-    from rpcnb.wire.messages import Buffer
+    from rpcnb.wire.messages import Buffer, Kind
 
 FREE_BATCH = 1000
 """Handles given up in one message; a list in a header holds 1,024 items."""
@@ -50,6 +50,7 @@ class Outbox:
         self._released = released
         # Bound once: these are on the path of every call.
         self._frame = protocol.frame
+        self._quick_frame = protocol.quick_frame
         self._send_one = transport.send_one
         self._queue: deque[Prepared] = deque()
         self._lock = threading.Lock()
@@ -60,11 +61,10 @@ class Outbox:
         """Bytes sent so far."""
         return self._transport.bytes_sent - self._sent_before
 
-    def send_quick(self, make: Callable[..., bytes | None], *fields: Any) -> bool:
-        """Send what `make` makes of `fields`, unless other messages wait or a thread is sending.
+    def send_quick(self, kind: Kind, request: int, header: bytes) -> bool:
+        """Send what `WireProtocol.quick_call` made, unless others wait or are sending.
 
-        The express lane of plain calls and their results: encoded and framed in one step with the
-        lock held (see `WireProtocol.quick_call`), which spares 1.5 µs.
+        The express lane of plain calls and their results.
 
         Returns
         -------
@@ -80,7 +80,7 @@ class Outbox:
             return False
         try:
             rider = self._frame_released() if self._released else b""
-            data = make(*fields)
+            data = self._quick_frame(kind, request, header)
             if data is None:
                 if rider:
                     self._send_one(rider)

@@ -428,7 +428,7 @@ class SocketSession(RPCSession):
             "releases_queued": len(self._released),
         }
 
-    # --- what the connection asks of its owner (endpoint.connection.Handler) ------------------------
+    # --- what the connection asks of its owner (endpoint.handler.Handler) ------------------------
 
     def on_request(self, message: Request) -> None:
         """Run a callback for which no thread waits on a thread of its own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from _thread import RLock  # `threading.RLock` is a Python function around it: 0.04 µs a call
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from operator import length_hint
@@ -52,7 +52,7 @@ class CallContext:
         self.observer = observer
         self.session = session
         """Index of its session in the session table."""
-        self._lock = threading.RLock()  # an observer may report progress itself
+        self._lock = RLock()  # an observer may report progress itself
 
     @property
     def observed(self) -> bool:
@@ -130,7 +130,8 @@ class CallContext:
         """Pass on what was held back; afterwards nothing more is."""
         if self.text is not None:
             self.text.flush()
-        self._report_held()
+        if self._held is not None:
+            self._report_held()
         with self._lock:
             self.ended = True
 

@@ -75,7 +75,8 @@ class Call(CallContext, RunningCall):
         """Prepare to run on this thread; return the gate to run behind."""
         observer = self.observer
         if observer is not NO_OBSERVER:
-            self._watch()
+            if not CAPTURE.lasting:
+                self._watch()
             if observer.started_after is not None:
                 timer = TIMERS.call_later(observer.started_after, self.announce)
                 self._timers = (*self._timers, timer)
@@ -90,16 +91,15 @@ class Call(CallContext, RunningCall):
 
     def enter_loop(self) -> None:
         """Prepare to run as a coroutine, which its own loop cancels."""
-        if self.observer is not NO_OBSERVER:
+        if self.observer is not NO_OBSERVER and not CAPTURE.lasting:
             self._watch()
         self.announce()
 
     def _watch(self) -> None:
         """Have what it writes, and its tqdm bars, come here."""
-        if not CAPTURE.lasting:
-            install_tqdm_hook()
-            CAPTURE.install()
-            self._watched = True
+        install_tqdm_hook()
+        CAPTURE.install()
+        self._watched = True
 
     def leave(self) -> None:
         """Tell the observer the rest; nothing after this."""

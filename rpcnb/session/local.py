@@ -68,6 +68,7 @@ if TYPE_CHECKING:
 Outcome: TypeAlias = "tuple[CallStatus, Value]"
 _RETURNED, _FUNCTION = CallStatus.RETURN, TypeCode.FUNCTION  # 0.05 µs each time in their classes
 _PLAIN = PLAIN_TYPES.issuperset
+_NO_KWARGS: Mapping[str, Value] = {}
 
 
 class LocalSession(RPCSession):
@@ -220,7 +221,7 @@ class LocalSession(RPCSession):
         number = self._made = next(self._numbers)
         call = self._calls[number] = Call(number, func.info.name, observer, self._index)
         call.args = args
-        call.kwargs = kwargs or {}
+        call.kwargs = kwargs or _NO_KWARGS
         if EVENTS.subscriptions:
             call.emit(CallPhase.SENT)
         return call
@@ -251,13 +252,16 @@ class LocalSession(RPCSession):
 
     def _run(self, call: Call) -> Outcome:
         """Run a call on this thread now, and say how it ended."""
-        outer = current_gate()
-        token = CURRENT_CALL.set(call)
+        outer = CURRENT_CALL.get()
+        outer_gate = None if outer is None else current_gate()
+        CURRENT_CALL.set(call)
         try:
-            gate = call.enter(self._interrupter, outer)
+            gate = call.enter(self._interrupter, outer_gate)
             if call.stop_status is not None:
                 return call.stop_status, None
-            args, kwargs = self._arguments(call)
+            args, kwargs = call.args, call.kwargs
+            if kwargs or not _PLAIN(map(type, args)):  # else they are what they are
+                args, kwargs = self._arguments(call)
             result = guarded(gate, call.function, args, kwargs)
             if type(result) not in PLAIN_TYPES:
                 result = self.marshaller.to_value(result)
@@ -266,7 +270,7 @@ class LocalSession(RPCSession):
         else:
             return _RETURNED, result
         finally:
-            CURRENT_CALL.reset(token)
+            CURRENT_CALL.set(outer)  # `reset` of a token takes 0.1 µs more
             call.leave()
 
     def _arguments(self, call: Call) -> tuple[Sequence[Any], Mapping[str, Any]]:
@@ -275,7 +279,7 @@ class LocalSession(RPCSession):
         to_object = self.marshaller.to_object
         if not _PLAIN(map(type, args)):
             args = [to_object(arg, call.call_back) for arg in args]
-        if kwargs:
+        if not _PLAIN(map(type, kwargs.values())):
             kwargs = {name: to_object(arg, call.call_back) for name, arg in kwargs.items()}
         return args, kwargs
 

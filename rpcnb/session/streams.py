@@ -296,7 +296,7 @@ class PumpedStream(ExecutionStream):
     def run_pending(self) -> int:
         """Run what can run now, and return how much that was.  Owner's thread only."""
         done = 0
-        while self._run_ready():
+        while self._ready and self._run_ready():  # without the lock while there is nothing
             done += 1
         return done
 

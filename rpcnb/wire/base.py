@@ -83,24 +83,35 @@ class WireProtocol(ABC):
         """
 
     def quick_call(
-        self, request: int, function: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, function: int, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> bytes | None:
-        """Prepare and frame a `CallFunc` at once, if it is of the simplest kind.
+        """Encode a `CallFunc` of the simplest kind: `prepare` without its objects.
 
-        With plain scalars, on the default stream, without a parent or a time-out. What it returns
-        must be sent next; both steps take 1.5 µs otherwise. As `frame`, call in sending order.
+        That is one of plain scalars, on the default stream, without a parent or a time-out. Most
+        messages are such calls and their results, and this spares each 1.5 µs of 3.
 
         Returns
         -------
         bytes, or None
-            None: nothing was changed; go the general way, which also knows what is wrong.
+            For `quick_frame`. None: go the general way, which also knows what is wrong.
         """
-        del request, function, args, kwargs
+        del function, args, kwargs
         return None
 
-    def quick_return(self, request: int, value: Any) -> bytes | None:
-        """Do likewise for a `Return` of a plain scalar."""
-        del request, value
+    def quick_return(self, value: Any) -> bytes | None:
+        """Encode likewise a `Return` of a plain scalar."""
+        del value
+        return None
+
+    def quick_frame(self, kind: Kind, request: int, header: bytes) -> bytes | None:
+        """Give what `quick_call` or `quick_return` made its place in the stream, as `frame`.
+
+        Returns
+        -------
+        bytes, or None
+            To be sent next. None: nothing was changed; the general way says what is wrong.
+        """
+        del kind, request, header
         return None
 
     @abstractmethod

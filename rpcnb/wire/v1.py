@@ -183,38 +183,41 @@ class WireV1(WireProtocol):
         return (fixed + header, *payload) if payload else (fixed + header,)
 
     def quick_call(
-        self, request: int, function: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, function: int, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> bytes | None:
-        """Encode and frame a call of plain scalars in one step; see `WireProtocol.quick_call`."""
-        if self.state is not _OPEN or function < 0 or not PLAIN_TYPES.issuperset(map(type, args)):
+        """Encode a call of plain scalars; see `WireProtocol.quick_call`.  Thread-safe."""
+        if function < 0 or not PLAIN_TYPES.issuperset(map(type, args)):
             return None
         if not kwargs:
-            return self._quick_frame(_CALL_FUNC, request, (function, args))
+            return self._quick_header((function, args))
         if _STR.issuperset(map(type, kwargs)) and PLAIN_TYPES.issuperset(
             map(type, kwargs.values())
         ):
-            return self._quick_frame(_CALL_FUNC, request, (function, args, kwargs))
+            return self._quick_header((function, args, kwargs))
         return None
 
-    def quick_return(self, request: int, value: Any) -> bytes | None:
-        """Encode and frame a plain result in one step; see `WireProtocol.quick_return`."""
-        if self.state is not _OPEN or type(value) not in PLAIN_TYPES:
-            return None
-        return self._quick_frame(_RETURN, request, (value,))
+    def quick_return(self, value: Any) -> bytes | None:
+        """Encode a plain result; see `WireProtocol.quick_return`.  Thread-safe."""
+        return self._quick_header((value,)) if type(value) in PLAIN_TYPES else None
 
-    def _quick_frame(self, kind: int, request: int, fields: tuple[Any, ...]) -> bytes | None:
+    def _quick_header(self, fields: tuple[Any, ...]) -> bytes | None:
+        # One packer for all threads: it runs no Python code, so none comes in between.
         try:
             header = self._pack_scalars(fields)
         except FORMAT_ERRORS:  # an int of 80 bits, say: the general way knows what to do about it
             header = None
-        if header is None or len(header) > self._small_nbytes:
-            self._pack_scalars = scalar_packer()  # this one's buffer is large, or holds a part
+        if header is not None and len(header) <= self._small_nbytes:
+            return header
+        self._pack_scalars = scalar_packer()  # the old one's buffer is large, or holds a part
+        return None
+
+    def quick_frame(self, kind: Kind, request: int, header: bytes) -> bytes | None:
+        """Give a quick header its place in the stream; see `WireProtocol.quick_frame`."""
+        if self.state is not _OPEN:
             return None
         sequence = self.frames_sent = self.frames_sent + 1
-        fixed = FIXED.pack(
-            kind, 0, self._epoch, len(header), request, sequence, self.frames_received, 0
-        )
-        return fixed + header
+        nbytes, received = len(header), self.frames_received
+        return FIXED.pack(kind, 0, self._epoch, nbytes, request, sequence, received, 0) + header
 
     # --- receiving -------------------------------------------------------------------------------
 
@@ -407,7 +410,7 @@ def _small_call(request: int, fields: list[Any]) -> CallFunc | None:
     """Return a call whose arguments are plain scalars; None for anything else."""
     if not 2 <= len(fields) <= 3:
         return None
-    function, args = fields[:2]
+    function, args = fields[0], fields[1]
     if (
         type(function) is not int
         or function < 0
