@@ -36,9 +36,12 @@ _LOCK = threading.Lock()
 
 # With the interpreter lock held (PyDLL): a stale thread id is refused, never followed.
 _set_async_exc = ctypes.pythonapi.PyThreadState_SetAsyncExc
-# The class goes by address, because a null pointer, which takes a blow back, is no object.
-_set_async_exc.argtypes = (ctypes.c_ulong, ctypes.c_void_p)
+_set_async_exc.argtypes = (ctypes.c_ulong, ctypes.py_object)
 _set_async_exc.restype = ctypes.c_int
+
+
+class _Parried(BaseException):
+    """Stands in for an interrupt that is not to happen any more."""
 
 
 class Gate(ABC):
@@ -115,13 +118,26 @@ class ThreadGate(Gate):
         # The interrupter holds the lock from before it took the permit until it has struck. The
         # blow may fall right here, or be taken back; both are an end of it.
         with _LOCK:
-            _set_async_exc(self.thread, None)
+            self._parry()
         return False
+
+    def _parry(self) -> None:
+        """Take back a blow on its way to this thread: by one of our own, which falls here.
+
+        Where it is merely erased, CPython 3.11 goes on looking for it for ever, and all threads
+        stand still at the next call once there is a debugger or a coverage run.
+        """
+        try:
+            _set_async_exc(self.thread, _Parried)
+            while True:  # it falls at the jump
+                pass
+        except _Parried:
+            return
 
     def _strike(self) -> None:
         if not self.struck and self._take_permit():  # otherwise `open` will see the request
             self._requested, self.struck = False, True
-            _set_async_exc(self.thread, id(KeyboardInterrupt))
+            _set_async_exc(self.thread, KeyboardInterrupt)
 
     def _take_permit(self) -> bool:
         try:
