@@ -116,6 +116,9 @@ class ServedCall(CallObserver):
         """Tell the caller how it ended."""
         dispatcher, number = self._dispatcher, self._message[0]
         dispatcher.calls.pop(number, None)
+        self.running = (
+            ENDED_CALL  # each knows the other: left so, they would wait for the collector
+        )
         dispatcher.reply(number, status, value)
 
 
@@ -212,7 +215,7 @@ class Dispatcher:
         _, function, args, kwargs, stream, timeout, _ = message
         plain = not stream and timeout is None
         try:
-            served.running = self.session.async_call_func(
+            running = self.session.async_call_func(
                 self._functions.get(function) or self._function(function),
                 args,
                 kwargs,
@@ -220,6 +223,8 @@ class Dispatcher:
                 options=DEFAULT_OPTIONS if plain else CallOptions(stream, timeout),
                 observer=served,
             )
+            if served.running is not running and message.id in self.calls:
+                served.running = running
         except RpcnbError as error:
             served.finish(CallStatus.EXCEPTION, describe_exception(error, ""))
 
