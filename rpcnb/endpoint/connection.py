@@ -80,6 +80,8 @@ PATIENCE = 8
 """Looks at an unchanged foreground reader before the background thread parks."""
 SEND_AHEAD = 1 << 20
 """Bytes of one piece of bulk data: what a small message may have to wait for."""
+LONGEST_AUTOPSY = 10.0
+"""Seconds that `Handler.on_closed` may take."""
 CAREFUL_POLL = 0.1
 """Seconds between looks at a request to stop waiting (see `Connection.poke`)."""
 
@@ -127,6 +129,7 @@ class Connection:
         self._parked = False
         self._dozing = False
         self._careful = False
+        self._told = threading.Event()
         self._ending = threading.RLock()  # a signal handler may come upon its own thread in `end`
         self._bell = threading.Lock()
         self._bell.acquire()
@@ -349,6 +352,7 @@ class Connection:
             messages = self._received(nbytes)
         except TransportError as error:
             self.end(error)
+            self._told.wait(LONGEST_AUTOPSY)  # another thread may be finding out why it ended
         except ProtocolError as error:
             self._refuse(error)
         else:
@@ -487,6 +491,7 @@ class Connection:
         while self.pending:
             _, pending = self.pending.popitem()
             pending.resolve(CallStatus.LOST, told)
+        self._told.set()
         ring(self._bell)
         for wake in list(self._followers.values()):
             ring(wake)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from rpcnb.session.streams import PumpedStream
     from rpcnb.transport.base import Transport
 
+LOG = logging.getLogger("rpcnb.worker")
 Closer: TypeAlias = "Callable[[str], None]"
 """Closes a session's connection, telling the peer why."""
 
@@ -132,8 +134,9 @@ def serve(
     try:
         session = open_session(service, stream, interrupter, folder)
     except Exception as error:
+        LOG.warning("session %s cannot be opened", ticket.session_id, exc_info=True)
         say_sorry(transport, protocol, error)
-        raise
+        return
     try:
         is_local = session.is_local_session()
         dispatcher = Dispatcher(

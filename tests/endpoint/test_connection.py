@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from rpcnb.core.errors import ConnectionClosed, ErrorInfo, TransportTimeout
 from rpcnb.endpoint.connection import Connection
 from rpcnb.session.base import CallObserver, CallStatus
 from rpcnb.transport.memory import memory_pair
+from rpcnb.wire.base import State
 from rpcnb.wire.messages import (
     CallFunc,
     Cancel,
@@ -351,3 +353,52 @@ def test_a_poked_reader_polls_and_can_be_told_to_stop(link: Link) -> None:
     timer.join()
     link.client.be_quick()
     assert pending.status is CallStatus.CANCELLED
+
+
+def test_a_reader_waits_while_another_thread_finds_out_why_it_ended(link: Link) -> None:
+    link.server_owner.answer = lambda message: None
+    asked, answer = threading.Event(), threading.Event()
+
+    def find_out(reason: Exception) -> Exception:
+        asked.set()
+        answer.wait(SOON)
+        return ConnectionClosed(f"found out: {reason}")
+
+    link.client_owner.on_closed = find_out  # type: ignore[method-assign]
+    ender = threading.Timer(0.05, link.client.end, (ConnectionClosed("cut"),))
+    ender.start()
+    pending = link.client.open_request()
+    link.client.send_request(pending, CallFunc(pending.id, 1))
+    waker = threading.Timer(0.6, answer.set)
+    waker.start()
+    begun = time.thread_time()
+    link.client.wait(pending)
+    busy = time.thread_time() - begun
+    for timer in (ender, waker):
+        timer.join(SOON)
+    assert asked.is_set()
+    assert str(pending.value) == "found out: cut"
+    assert busy < 0.1, "it kept trying to read"
+
+
+def test_an_error_of_our_own_ends_the_connection_instead_of_hanging_it(link: Link, caplog) -> None:
+    def fail(message: CallFunc) -> None:
+        raise ZeroDivisionError("ours")
+
+    link.server_owner.answer = fail
+    pending = link.client.open_request()
+    link.client.send_request(pending, CallFunc(pending.id, 1))
+    link.client.wait(pending, Deadline.after(SOON))
+    assert pending.status is CallStatus.LOST
+    assert "ours" in str(pending.value)
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_what_is_sent_while_another_thread_closes_is_swallowed(link: Link) -> None:
+    link.client.protocol.state = State.CLOSING  # as after the goodbye, before `end`
+    link.client.post(Ping(1))
+    pending = link.client.open_request()
+    link.client.send_request(pending, CallFunc(pending.id, 1, (), {}, 0, 5.0))
+    assert pending.id in link.client.pending
+    link.client.end(ConnectionClosed("closed"))
+    assert pending.status is CallStatus.LOST

@@ -55,3 +55,13 @@ def test_a_call_uses_the_buffers_it_was_given() -> None:
     pending.arrays = (7, 9)
     assert pending.uses(7)
     assert not pending.uses(8)
+
+
+def test_a_callback_that_raises_does_not_end_the_thread_that_reads(caplog) -> None:
+    def fail(status: CallStatus, value: object) -> None:
+        raise ZeroDivisionError
+
+    pending = Pending(1, fail)
+    pending.resolve(CallStatus.RETURN, 1)
+    assert pending.done
+    assert "a callback raised" in caplog.text
