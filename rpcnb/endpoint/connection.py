@@ -62,6 +62,7 @@ from rpcnb.wire.messages import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from rpcnb.core.values import Value
     from rpcnb.endpoint.handler import Handler
@@ -178,6 +179,13 @@ class Connection:
             except LocalProtocolError:
                 if self.protocol.state is State.OPEN:  # else another thread is closing
                     raise
+
+    def flush(self) -> None:
+        """Send what the outbox held back."""
+        try:
+            self.outbox.flush()
+        except TransportError as error:
+            self.end(error)
 
     def post_return(self, request_id: int, value: Value) -> None:
         """Send a result: `post` with an express lane."""
@@ -324,6 +332,18 @@ class Connection:
             if self._reading.locked():
                 return
             ring(wake)
+
+    def receives_in(self, frame: FrameType | None) -> bool:
+        """Tell whether a thread that a signal found in `frame` blocks in this connection's receive.
+
+        An exception raised there comes instead of the receive, and so loses no byte: the contract
+        of `Transport`.
+        """
+        return (
+            frame is not None
+            and frame.f_code is getattr(self.transport.receive_into, "__code__", None)
+            and frame.f_locals.get("self") is self.transport
+        )
 
     def poke(self) -> None:
         """Make a reader that blocks come back soon, now and from now on.

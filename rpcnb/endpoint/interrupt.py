@@ -26,6 +26,10 @@ _swap: Callable[[int, SignalHandler], SignalHandler] = import_module("_signal").
 SIGINT = int(signal.SIGINT)
 
 
+class StopWaiting(BaseException):
+    """Raised by the signal handler in a receive that nobody wants to wait for any more."""
+
+
 class InterruptShield:
     """Holds back SIGINT while the main thread is inside; on other threads it does nothing.
 
@@ -37,8 +41,9 @@ class InterruptShield:
     def __init__(self) -> None:
         self.count = 0
         """Interrupts held back."""
-        self.on_interrupt: Callable[[int], None] | None = None
-        """Called in the signal handler with `count`; must be quick and must not raise."""
+        self.on_interrupt: Callable[[int, FrameType | None], None] | None = None
+        """Called in the signal handler with `count` and the frame that was interrupted; must be
+        quick, and may raise `StopWaiting` where that does no harm."""
         self._handler = self._handle  # bound once: `is` works, and it is on the path of each call
         self._stack: list[SignalHandler] = []
         self._outer: SignalHandler = None
@@ -52,6 +57,8 @@ class InterruptShield:
     def raise_up(self) -> None:
         """Enter, on the main thread."""
         previous = _swap(SIGINT, self._handler)
+        if not self._stack and self.count:
+            self.take()  # left over from a block that ended with another error
         self._stack.append(previous)
         if previous is not self._handler:
             self._outer = previous
@@ -88,7 +95,7 @@ class InterruptShield:
             except BaseException as error:  # noqa: BLE001 -- raised again on leaving
                 self._deferred = error
         if self.on_interrupt is not None:
-            self.on_interrupt(self.count)
+            self.on_interrupt(self.count, frame)
 
     def take(self) -> BaseException | None:
         """Return what would be raised on leaving, and forget it."""

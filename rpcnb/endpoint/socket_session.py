@@ -25,7 +25,7 @@ from rpcnb.endpoint import callback, transfer
 from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.forks import forget_in_children
 from rpcnb.endpoint.housekeeper import HOUSEKEEPER
-from rpcnb.endpoint.interrupt import MAIN_THREAD, InterruptShield
+from rpcnb.endpoint.interrupt import MAIN_THREAD, InterruptShield, StopWaiting
 from rpcnb.endpoint.socket_device import SocketDeviceAPI
 from rpcnb.session.base import (
     DEFAULT_OPTIONS,
@@ -56,6 +56,7 @@ _get_parent = callback.SERVING.get
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from types import FrameType
 
     from rpcnb.core.device import Device
     from rpcnb.core.values import ArrayRef, FunctionRef, Handle, TypeCode, Value
@@ -235,8 +236,10 @@ class SocketSession(RPCSession):
         began = monotonic()
         try:
             if self._shield.count:  # it came while the request was being sent
-                self._on_press(1)
+                self._on_press(1, None)
             self._connection.wait(pending)
+        except StopWaiting:
+            pass  # by `_on_press`, which has resolved it
         finally:
             self._awaited = outer
         if self._shield.count:
@@ -252,8 +255,14 @@ class SocketSession(RPCSession):
             pending.value if pending.status is CallStatus.LOST else None
         )
 
-    def _on_press(self, presses: int) -> None:
-        """Handle SIGINT: first ask, then stop waiting, then give the connection up."""
+    def _on_press(self, presses: int, frame: FrameType | None) -> None:
+        """Handle SIGINT: first ask, then stop waiting, then give the connection up.
+
+        Raises
+        ------
+        StopWaiting
+            At the second press, when the main thread blocks in receiving: no byte is lost there.
+        """
         pending = self._awaited
         if pending is None:
             return  # about to send or done with receiving: raised as soon as that is over
@@ -263,6 +272,8 @@ class SocketSession(RPCSession):
             self._connection.pending.pop(pending.id, None)
             pending.resolve(CallStatus.CANCELLED, None)
             pending.orphaned = True
+            if self._connection.receives_in(frame):
+                raise StopWaiting
         else:
             self._connection.end(SessionClosed("interrupted while the server did not answer"))
         self._connection.poke()

@@ -46,11 +46,25 @@ def test_what_was_taken_is_not_raised() -> None:
 def test_the_block_is_told_in_the_handler() -> None:
     shield, told = InterruptShield(), []
     with shield:
-        shield.on_interrupt = told.append
+        shield.on_interrupt = lambda count, frame: told.append((count, frame is not None))
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
         shield.take()
-    assert told == [1, 2]
+    assert told == [(1, True), (2, True)]
+
+
+def test_what_a_failed_block_held_back_is_not_raised_by_the_next() -> None:
+    shield = InterruptShield()
+
+    def fail() -> None:
+        with shield:
+            signal.raise_signal(signal.SIGINT)
+            raise ValueError("first")
+
+    with pytest.raises(ValueError, match="first"):
+        fail()
+    with shield:
+        assert shield.count == 0
 
 
 def test_another_error_comes_before_a_held_interrupt() -> None:
