@@ -10,19 +10,27 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from rpcnb.core.errors import TransportError
+from rpcnb.session.timers import TIMERS
+from rpcnb.wire.base import Prepared
 from rpcnb.wire.messages import FreeHandles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rpcnb.transport.base import Transport
-    from rpcnb.wire.base import Prepared, WireProtocol
+    from rpcnb.wire.base import WireProtocol
     from rpcnb.wire.messages import Buffer, Kind
 
 FREE_BATCH = 1000
 """Handles given up in one message; a list in a header holds 1,024 items."""
+HELD_MESSAGES = 32
+"""Most results kept back while `Outbox.holding`."""
+HELD_SECONDS = 0.001
+"""How long at most."""
 JOIN_LIMIT = 64 * 1024
 """Bytes up to which queued frames are joined into one buffer: copying them costs less than the
 system's bookkeeping for many buffers."""
@@ -55,6 +63,10 @@ class Outbox:
         self._queue: deque[Prepared] = deque()
         self._lock = threading.Lock()
         self._sent_before = transport.bytes_sent
+        self.holding = False
+        """Keep results back to send many at once; to be followed by `flush`."""
+        self._timed = False
+        self._full = 0
 
     @property
     def nbytes(self) -> int:
@@ -76,6 +88,9 @@ class Outbox:
         ConnectionClosed
             As `send`.
         """
+        if self.holding:
+            self._hold(Prepared(kind, request, header, (), 0))
+            return True
         if self._queue or not self._lock.acquire(False):  # a keyword would cost 0.05 µs
             return False
         try:
@@ -112,6 +127,32 @@ class Outbox:
             finally:
                 self._lock.release()
         if self._queue:
+            self.flush()
+
+    def _hold(self, prepared: Prepared) -> None:
+        self._queue.append(prepared)
+        if len(self._queue) >= HELD_MESSAGES:
+            self._full += 1
+            self.flush()
+        elif not self._timed:
+            self._look_later()
+
+    def _look_later(self) -> None:
+        self._timed = True
+        full = self._full
+        TIMERS.call_later(HELD_SECONDS, lambda: self._look_after(full))
+
+    def _look_after(self, full: int) -> None:
+        """Send what is held back behind a call that takes long.  On the timers' thread."""
+        self._timed = False
+        if self._queue and self._full != full:  # sent meanwhile, and more has come
+            self._look_later()
+        elif self._queue:
+            # Sending may block, and deadlines depend on the timers.
+            threading.Thread(target=self._flush_quietly, name="rpcnb-send", daemon=True).start()
+
+    def _flush_quietly(self) -> None:
+        with suppress(TransportError):  # the reader will notice
             self.flush()
 
     def flush(self) -> None:

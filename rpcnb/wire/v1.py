@@ -230,17 +230,19 @@ class WireV1(WireProtocol):
     def received(self, nbytes: int) -> Sequence[Message]:
         """Take note of received bytes; return complete messages; see `WireProtocol.received`."""
         try:
-            if not self._end and self._payload is None:
-                message = self._lone_frame(nbytes)
-                if message is not None:
-                    return (message,)
             if self._payload is not None:
                 self._payload.rest = self._payload.rest[nbytes:]
                 return _NOTHING if self._payload.rest else (self._complete(self._payload),)
-            self._end += nbytes
-            if self._end - self._start < self._needed:
-                return _NOTHING
-            return self._parse()
+            messages: list[Message] = []
+            if self._end:
+                self._end += nbytes
+            else:
+                messages = self._quick_messages(nbytes)
+                if not self._end:  # that was all
+                    return messages
+            if self._end - self._start >= self._needed:
+                messages += self._parse()
+            return messages
         except RemoteProtocolError:
             self.state = State.CLOSED
             raise
@@ -255,43 +257,44 @@ class WireV1(WireProtocol):
         if cut and before is not State.CLOSED:
             raise RemoteProtocolError("the connection ended in the middle of a frame")
 
-    def _lone_frame(self, nbytes: int) -> Message | None:
-        """Decode a call or reply with a few plain scalars that came alone; None for all else.
+    def _quick_messages(self, nbytes: int) -> list[Message]:
+        """Decode the calls and replies of plain scalars that a receive into a free buffer begins with.
 
-        Most receives bring just that, and this takes a third of the time (0.9 µs of 2.8). It
-        changes nothing unless everything is as it should be: the general way says what is wrong.
+        Most receives bring nothing else, and this takes a third of the time (0.8 µs of 2.6). It
+        takes a frame only if everything is as it should be, and leaves the rest of the buffer,
+        from `_start` to `_end`, to the general way, which also says what is wrong.
         """
-        if nbytes < FIXED_NBYTES:
-            return None
-        fixed = FIXED.unpack_from(self._buffer)
-        kind, flags, epoch, header_nbytes, request, sequence, ack, payload_nbytes = fixed
-        if (
-            header_nbytes != nbytes - FIXED_NBYTES
-            or header_nbytes > self._small_nbytes
-            or payload_nbytes
-            or flags
-            or epoch != self._epoch
-            or sequence != self.frames_received + 1
-            or not self._acked <= ack <= self.frames_sent
-            or self.state is not _OPEN
-        ):
-            return None
-        try:
-            fields = unpack_scalars(self._buffer[FIXED_NBYTES:nbytes])
-        except FORMAT_ERRORS:
-            return None
-        if type(fields) is not list:
-            return None
-        message: Message | None = None
-        if kind == _RETURN:
-            if len(fields) == 1 and type(fields[0]) in PLAIN_TYPES:
-                message = _new_message(Return, (request, fields[0], 0.0))
-        elif kind == _CALL_FUNC:
-            message = _small_call(request, fields)
-        if message is not None:
+        messages: list[Message] = []
+        buffer, start = self._buffer, 0
+        while nbytes - start >= FIXED_NBYTES:
+            fixed = FIXED.unpack_from(buffer, start)
+            kind, flags, epoch, header_nbytes, request, sequence, ack, payload_nbytes = fixed
+            body = start + FIXED_NBYTES
+            stop = body + header_nbytes
+            if (
+                stop > nbytes
+                or header_nbytes > self._small_nbytes
+                or payload_nbytes
+                or flags
+                or epoch != self._epoch
+                or sequence != self.frames_received + 1
+                or not self._acked <= ack <= self.frames_sent
+                or self.state is not _OPEN
+            ):
+                break
+            try:
+                message = _small_message(kind, request, unpack_scalars(buffer[body:stop]))
+            except FORMAT_ERRORS:
+                break
+            if message is None:
+                break
             self._acked = ack
             self.frames_received = sequence
-        return message
+            messages.append(message)
+            start = stop
+        if start != nbytes:
+            self._start, self._end = start, nbytes
+        return messages
 
     def _parse(self) -> list[Message]:
         """Decode what is complete in the buffer, and make room for what is not."""
@@ -406,8 +409,20 @@ class WireV1(WireProtocol):
         return CopyToRemote(fixed.id, target, offset, fixed.payload_nbytes, last)
 
 
+def _small_message(kind: int, request: int, fields: Any) -> Message | None:
+    """Return a call or a result that has plain scalars only; None for anything else."""
+    message: Message | None = None
+    if type(fields) is not list:
+        return None
+    if kind == _RETURN:
+        if len(fields) == 1 and type(fields[0]) in PLAIN_TYPES:
+            message = _new_message(Return, (request, fields[0], 0.0))
+    elif kind == _CALL_FUNC:
+        message = _small_call(request, fields)
+    return message
+
+
 def _small_call(request: int, fields: list[Any]) -> CallFunc | None:
-    """Return a call whose arguments are plain scalars; None for anything else."""
     if not 2 <= len(fields) <= 3:
         return None
     function, args = fields[0], fields[1]

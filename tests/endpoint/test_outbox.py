@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rpcnb.core.errors import ConnectionClosed
-from rpcnb.endpoint.outbox import FREE_BATCH, JOIN_LIMIT, Outbox
+from rpcnb.endpoint.outbox import FREE_BATCH, HELD_MESSAGES, JOIN_LIMIT, Outbox
 from rpcnb.transport.memory import memory_pair
-from rpcnb.wire.messages import CopyToRemote, FreeHandles, Message, Ping, Side
+from rpcnb.wire.messages import CallFunc, CopyToRemote, FreeHandles, Kind, Message, Ping, Side
 from rpcnb.wire.v1 import WireV1
 
 if TYPE_CHECKING:
@@ -127,3 +127,46 @@ def test_a_dead_transport_is_reported_to_the_sender(rig: Rig) -> None:
     transport.close()
     with pytest.raises(ConnectionClosed):
         rig.outbox.send(rig.protocol.prepare(Ping(1)))
+
+
+def hold(rig: Rig, number: int) -> None:
+    header = rig.protocol.quick_call(number, (), {})
+    assert header is not None
+    assert rig.outbox.send_quick(Kind.CALL_FUNC, number, header)
+
+
+def test_what_is_held_back_goes_together_and_in_order(rig: Rig) -> None:
+    rig.outbox.holding = True
+    for number in range(1, HELD_MESSAGES):
+        hold(rig, number)
+    rig.outbox.holding = False
+    rig.outbox.flush()
+    messages = rig.receive(HELD_MESSAGES - 1)
+    assert messages == [CallFunc(n, n) for n in range(1, HELD_MESSAGES)]
+
+
+def test_no_more_than_so_many_are_held_back(rig: Rig) -> None:
+    rig.outbox.holding = True
+    for number in range(1, HELD_MESSAGES + 1):
+        hold(rig, number)
+    assert len(rig.receive(HELD_MESSAGES)) == HELD_MESSAGES
+
+
+def test_what_is_held_back_is_sent_soon_whatever_the_holder_does(rig: Rig) -> None:
+    rig.outbox.holding = True
+    for number in range(1, HELD_MESSAGES + 2):
+        hold(rig, number)
+    assert len(rig.receive(HELD_MESSAGES + 1)) == HELD_MESSAGES + 1
+
+
+def test_a_plain_call_takes_released_handles_along(rig: Rig) -> None:
+    rig.released.append((1, 2, 1))
+    hold(rig, 3)
+    assert rig.receive(2) == [FreeHandles(((1, 2, 1),)), CallFunc(3, 3)]
+
+
+def test_a_plain_call_does_not_overtake(rig: Rig) -> None:
+    rig.outbox._queue.append(rig.protocol.prepare(Ping(1)))
+    header = rig.protocol.quick_call(2, (), {})
+    assert header is not None
+    assert not rig.outbox.send_quick(Kind.CALL_FUNC, 2, header)
