@@ -125,13 +125,16 @@ class RemoteFunction(HandleProxy):
         # for, until the call has ended: a release would ride ahead of the call.
         values, named = lower_call(remote, args, kwargs, lent)
         observer = BlockingObserver(remote, self.__name__, lent)
+        held = self._held
+        ref = self.lowered() if held is None or held.freed else held.ref
         try:
             value = remote.session.call_func(
-                self.lowered(), values, named, options=self._options, observer=observer
+                ref, values, named, options=self._options, observer=observer
             )
             return value if type(value) in PLAIN_TYPES else lift(value, remote, lent)
         finally:
-            observer.close()
+            if observer.view is not None:
+                observer.close()
             if observer.warnings:
                 give_warnings(observer.warnings, stacklevel=2)
 
@@ -208,6 +211,8 @@ class RemoteFunction(HandleProxy):
 
     def _take_options(self, kwargs: dict[str, Any]) -> tuple[CallOptions, bool]:
         """Move the options of `submit` out of its keyword arguments."""
+        if not kwargs:
+            return self._options, False
         own = {parameter.name for parameter in self.info.parameters or ()}
         taken = {
             name: kwargs.pop(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from contextvars import copy_context
 from typing import TYPE_CHECKING, TypeVar
 
@@ -57,11 +58,15 @@ class Lender(CallObserver):
 class BlockingObserver(Lender):
     """Shows what a blocking call prints and how far it is, as it happens."""
 
+    # Class attributes: most calls set neither, and this is made for every call.
+    warnings: Sequence[str] = ()
+    view: ProgressView | None = None
+
     def __init__(self, remote: Remote, name: str, lent: Lent) -> None:
-        super().__init__(remote, lent)
+        self.remote = remote
         self.name = name
-        self.warnings: list[str] = []
-        self.view: ProgressView | None = None
+        self.lent = lent
+        self._context = copy_context()
 
     def progress(self, done: float, total: float | None, description: str) -> None:
         """Show how far it is."""
@@ -72,7 +77,7 @@ class BlockingObserver(Lender):
     def output(self, stream: str, text: str) -> None:
         """Show what it wrote; warnings are given once it has ended."""
         if stream == "warning":
-            self.warnings.append(text)
+            self.warnings = [*self.warnings, text]
         else:
             self.show(self.remote.on_output, stream, text)
 
@@ -103,7 +108,7 @@ class CollectingObserver(Lender):
         self._echo = echo
         self.latest: Progress | None = None
         self.progress_callbacks: list[Callable[[Progress], object]] = []
-        self.texts = {"stdout": KeptText(), "stderr": KeptText()}
+        self.texts: defaultdict[str, KeptText] = defaultdict(KeptText)
         self.warnings: list[Warning] = []
 
     def started(self) -> None:

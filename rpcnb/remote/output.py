@@ -8,8 +8,12 @@ import sys
 import warnings
 from collections import deque
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import RemoteWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _WARNING = re.compile(r"(?P<file>.*?):(?P<line>\d+): (?P<category>\w+): (?P<message>.*)", re.DOTALL)
 
@@ -63,7 +67,7 @@ def read_warning(text: str) -> Warning:
     return RemoteWarning(f"{match['category']}: {message} ({place})")
 
 
-def give_warnings(texts: list[str], stacklevel: int) -> None:
+def give_warnings(texts: Sequence[str], stacklevel: int) -> None:
     """Give the warnings of a call that has ended, as if the caller's line had warned.
 
     Not at once: a filter that turns warnings into errors must raise where the call was made, not
