@@ -69,17 +69,17 @@ class RemoteFuture(concurrent.futures.Future[Any]):
     @property
     def stdout(self) -> str:
         """What it printed so far; at most the last 2²⁰ characters."""
-        return str(self.observer.texts["stdout"])
+        return self.observer.text("stdout")
 
     @property
     def stderr(self) -> str:
         """What it wrote to stderr so far; bounded likewise."""
-        return str(self.observer.texts["stderr"])
+        return self.observer.text("stderr")
 
     @property
     def warnings(self) -> tuple[Warning, ...]:
         """What it warned of so far."""
-        return tuple(self.observer.warnings)
+        return self.observer.warnings
 
     def add_progress_callback(self, function: Callable[[Progress], object]) -> None:
         """Call `function` with each `Progress`, on the thread that receives; it must not block.

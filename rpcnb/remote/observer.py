@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
 from contextvars import copy_context
 from typing import TYPE_CHECKING, TypeVar
 
@@ -100,16 +99,22 @@ class CollectingObserver(Lender):
         Print what the call prints, besides keeping it.
     """
 
+    # Class attributes: thousands of calls may be out, most of which never say anything.
+    latest: Progress | None = None
+    warnings: tuple[Warning, ...] = ()
+    _texts: dict[str, KeptText] | None = None
+
     def __init__(
         self, remote: Remote, lent: Lent, on_start: Callable[[], None], *, echo: bool
     ) -> None:
         super().__init__(remote, lent)
         self.on_start: Callable[[], None] | None = on_start
         self._echo = echo
-        self.latest: Progress | None = None
         self.progress_callbacks: list[Callable[[Progress], object]] = []
-        self.texts: defaultdict[str, KeptText] = defaultdict(KeptText)
-        self.warnings: list[Warning] = []
+
+    def text(self, stream: str) -> str:
+        """Return what it wrote to ``stdout`` or ``stderr`` and is kept."""
+        return "" if self._texts is None else str(self._texts[stream])
 
     def started(self) -> None:
         """Tell the future."""
@@ -128,8 +133,10 @@ class CollectingObserver(Lender):
     def output(self, stream: str, text: str) -> None:
         """Keep what it wrote."""
         if stream == "warning":
-            self.warnings.append(read_warning(text))
+            self.warnings = (*self.warnings, read_warning(text))
             return
-        self.texts[stream].append(text)
+        if self._texts is None:
+            self._texts = {"stdout": KeptText(), "stderr": KeptText()}
+        self._texts[stream].append(text)
         if self._echo:
             self.show(self.remote.on_output, stream, text)
