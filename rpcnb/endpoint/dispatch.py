@@ -196,15 +196,16 @@ class Dispatcher:
 
     def run_due(self) -> None:
         """Start the calls of the default stream that have come: on the thread that runs them."""
-        if not self._due:
+        due = self._due
+        if due is None:
             return
-        if len(self._due) == 1:
-            self._due.run()
+        if len(due.waiting) < 2:
+            due.run()
             return
         outbox = self.connection.outbox
         outbox.holding = True  # a system call for each result would be half of a small call's cost
         try:
-            self._due.run()
+            due.run()
         finally:
             outbox.holding = False
             self.connection.flush()

@@ -47,11 +47,12 @@ class DueQueue:
         self._start = start
         self._expire = expire
         self._limit = limit
-        self._queue: deque[Due] = deque()
+        self.waiting: deque[Due] = deque()
+        """What has come, for those to whom `len` is too slow; to be looked at only."""
         self._clocks: dict[int, tuple[Deadline, Timer]] = {}
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return len(self.waiting)
 
     def put(self, message: Due) -> None:
         """Queue a message.
@@ -62,12 +63,12 @@ class DueQueue:
             Too many calls wait.
         """
         if type(message) is CallFunc:
-            if len(self._queue) >= self._limit:
+            if len(self.waiting) >= self._limit:
                 text = f"{self._limit} calls are waiting in this session; no more fit"
                 raise SessionError(text)
             if message.timeout is not None:
                 self._start_clock(message.id, message.timeout)
-        self._queue.append(message)
+        self.waiting.append(message)
         self._wake()
 
     def _start_clock(self, request_id: int, seconds: float) -> None:
@@ -76,7 +77,7 @@ class DueQueue:
 
     def run(self) -> None:
         """Serve what has come, on the thread that this is for."""
-        queue = self._queue
+        queue = self.waiting
         while queue:
             try:
                 message = queue.popleft()
@@ -99,10 +100,10 @@ class DueQueue:
 
     def withdraw(self, request_id: int) -> bool:
         """Take a waiting call out; False when it is not there, or was begun."""
-        for message in list(self._queue):
+        for message in list(self.waiting):
             if type(message) is CallFunc and message.id == request_id:
                 try:
-                    self._queue.remove(message)
+                    self.waiting.remove(message)
                 except ValueError:  # begun in between
                     return False
                 self._clocks.pop(request_id, None)
@@ -111,6 +112,6 @@ class DueQueue:
 
     def clear(self) -> None:
         """Forget everything: the peer is gone."""
-        self._queue.clear()
+        self.waiting.clear()
         while self._clocks:
             self._clocks.popitem()[1][1].cancel()
