@@ -194,7 +194,7 @@ def _row(remote: Remote) -> SessionRow:
         remote.session.table_index,
         remote.name,
         remote.url,
-        SessionState.CLOSED if remote.closed else SessionState.LIVE,
+        remote.session.state,
         len(handles),
         handles.nbytes,
         int(calls) if isinstance(calls, int) else 0,

@@ -7,7 +7,6 @@ import time
 from collections import deque
 from contextlib import suppress
 from threading import get_ident
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from rpcnb.core.deadline import Deadline
@@ -15,18 +14,21 @@ from rpcnb.core.device import DeviceAttr
 from rpcnb.core.errors import (
     DeviceError,
     OutcomeUnknown,
-    RemoteInterrupted,
     SessionClosed,
     TransportError,
     TransportTimeout,
+    WorkerDied,
 )
+from rpcnb.core.events import EVENTS, SessionChanged, SessionState
 from rpcnb.core.values import PLAIN_TYPES
 from rpcnb.endpoint import callback, transfer
 from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.forks import forget_in_children
 from rpcnb.endpoint.housekeeper import HOUSEKEEPER
-from rpcnb.endpoint.interrupt import MAIN_THREAD, InterruptShield, StopWaiting
+from rpcnb.endpoint.interrupt import MAIN_THREAD, InterruptShield
 from rpcnb.endpoint.socket_device import SocketDeviceAPI
+from rpcnb.endpoint.waiting import Waiter
+from rpcnb.endpoint.watch import WatchedCall, WatchedCopy
 from rpcnb.session.base import (
     DEFAULT_OPTIONS,
     NO_OBSERVER,
@@ -39,7 +41,6 @@ from rpcnb.session.base import (
     RunningCall,
     raise_or_return,
 )
-from rpcnb.session.refs import release_refs
 from rpcnb.wire.messages import (
     CallFunc,
     Cancel,
@@ -56,7 +57,6 @@ _get_parent = callback.SERVING.get
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import FrameType
 
     from rpcnb.core.device import Device
     from rpcnb.core.values import ArrayRef, FunctionRef, Handle, TypeCode, Value
@@ -113,12 +113,10 @@ class SocketSession(RPCSession):
         self._released: deque[tuple[int, int, int]] = deque()
         self._devices: dict[Device, DeviceAPI] = {}
         self._shield = InterruptShield()
-        self._shield.on_interrupt = self._on_press
-        self._awaited: Pending | None = None
-        """What the main thread waits for."""
         self._calls = 0
         self._connection = Connection(transport, protocol, self, self._released)
         self._connection.ensure_background()
+        self._waiter = Waiter(self, self._connection, self._shield)
         HOUSEKEEPER.register(self)
         forget_in_children(self)
 
@@ -139,6 +137,8 @@ class SocketSession(RPCSession):
         observer: CallObserver = NO_OBSERVER,
     ) -> Value:
         """Call over there and wait; SIGINT in the main thread stops it over there."""
+        if EVENTS.subscriptions:
+            return self._call_watched(func, args, kwargs, options, observer)
         if get_ident() != MAIN_THREAD:
             pending = self._start(func, args, kwargs, None, options, observer)
             self._connection.wait(pending)
@@ -147,13 +147,31 @@ class SocketSession(RPCSession):
             shield.raise_up()
             try:
                 pending = self._start(func, args, kwargs, None, options, observer)
-                self._wait_shielded(pending, func.info.name)
+                self._waiter.wait_shielded(pending, func.info.name)
             finally:
                 shield.put_down()
             if shield.count:
                 shield.raise_held()
         if pending.status is _RETURNED:
             return pending.value
+        return raise_or_return(pending.status, pending.value)
+
+    def _call_watched(
+        self,
+        func: FunctionRef,
+        args: Sequence[Value],
+        kwargs: Mapping[str, Value] | None,
+        options: CallOptions,
+        observer: CallObserver,
+    ) -> Value:
+        """Do what `call_func` does, and tell the views."""
+        watched = WatchedCall(self.table_index, func.info.name, observer)
+        with self._shield:
+            pending = self._start(func, args, kwargs, None, options, watched)
+            try:
+                self._waiter.wait(pending, func.info.name)
+            finally:
+                watched.ended(pending.status, pending.value, orphaned=pending.orphaned)
         return raise_or_return(pending.status, pending.value)
 
     def async_call_func(
@@ -167,6 +185,9 @@ class SocketSession(RPCSession):
         observer: CallObserver = NO_OBSERVER,
     ) -> RunningCall:
         """Start a call over there."""
+        if EVENTS.subscriptions:
+            observer = WatchedCall(self.table_index, func.info.name, observer)
+            callback = observer.ending(callback)
         with self._shield:
             pending = self._start(func, args, kwargs, callback, options, observer)
             if self._shield.count:  # raised in a moment: nobody will ever hold this call
@@ -186,6 +207,8 @@ class SocketSession(RPCSession):
         args = tuple(args)
         connection, parent = self._connection, _get_parent()
         pending = connection.open_request(on_end, observer)
+        if type(observer) is WatchedCall:
+            observer.sent(pending.id)
         if (
             options is DEFAULT_OPTIONS
             and not parent
@@ -215,80 +238,8 @@ class SocketSession(RPCSession):
             pending = self._connection.open_request()
             message = make(pending.id)
             self._connection.send_request(pending, message)
-            self._wait(pending, type(message).__name__)
+            self._waiter.wait(pending, type(message).__name__)
         return raise_or_return(pending.status, pending.value)
-
-    def _wait(self, pending: Pending, what: str) -> None:
-        """Wait, inside the shield, until the request has ended.
-
-        Raises
-        ------
-        RemoteInterrupted
-            SIGINT came: the request ended over there, or waiting was given up.
-        """
-        if get_ident() == MAIN_THREAD:
-            self._wait_shielded(pending, what)
-        else:
-            self._connection.wait(pending)
-
-    def _wait_shielded(self, pending: Pending, what: str) -> None:
-        outer, self._awaited = self._awaited, pending
-        began = monotonic()
-        try:
-            if self._shield.count:  # it came while the request was being sent
-                self._on_press(1, None)
-            self._connection.wait(pending)
-        except StopWaiting:
-            pass  # by `_on_press`, which has resolved it
-        finally:
-            self._awaited = outer
-        if self._shield.count:
-            self._raise_interrupted(pending, what, monotonic() - began)
-
-    def _raise_interrupted(self, pending: Pending, what: str, seconds: float) -> None:
-        self._connection.be_quick()
-        held = self._shield.take()
-        if held is not None and not isinstance(held, KeyboardInterrupt):
-            raise held
-        release_refs(pending.value, self)
-        raise self._interrupted(pending, what, seconds) from (
-            pending.value if pending.status is CallStatus.LOST else None
-        )
-
-    def _on_press(self, presses: int, frame: FrameType | None) -> None:
-        """Handle SIGINT: first ask, then stop waiting, then give the connection up.
-
-        Raises
-        ------
-        StopWaiting
-            At the second press, when the main thread blocks in receiving: no byte is lost there.
-        """
-        pending = self._awaited
-        if pending is None:
-            return  # about to send or done with receiving: raised as soon as that is over
-        if presses == 1:
-            self._connection.post(Cancel(pending.id))
-        elif presses == 2:
-            self._connection.pending.pop(pending.id, None)
-            pending.resolve(CallStatus.CANCELLED, None)
-            pending.orphaned = True
-            if self._connection.receives_in(frame):
-                raise StopWaiting
-        else:
-            self._connection.end(SessionClosed("interrupted while the server did not answer"))
-        self._connection.poke()
-
-    def _interrupted(self, pending: Pending, what: str, seconds: float) -> RemoteInterrupted:
-        if pending.orphaned:
-            message = f"{what} may still run on {self.name}: stopped waiting after {seconds:.1f} s"
-        elif pending.status is CallStatus.CANCELLED:
-            message = f"{what} stopped after {seconds:.1f} s (confirmed by {self.name})"
-        elif pending.status is CallStatus.LOST:
-            message = f"{what}: the session was lost while it was being stopped"
-        else:
-            message = f"{what} ended by itself before it could be stopped; its result is dropped"
-        confirmed = not pending.orphaned and pending.status is not CallStatus.LOST
-        return RemoteInterrupted(message, confirmed=confirmed)
 
     def ping(self, timeout: float = 5.0) -> float:
         """Return the seconds a message takes there and back.
@@ -317,9 +268,9 @@ class SocketSession(RPCSession):
         view = transfer.host_view(source, nbytes)
         with self._shield:
             self._settle(target)
-            pending = self._connection.open_request()
+            pending = self._open_copy("upload")
             transfer.send_pieces(self._connection, pending, view, target)
-            self._wait(pending, "upload")
+            self._waiter.wait(pending, "upload")
         raise_or_return(pending.status, pending.value)
 
     def copy_from_remote(self, source: ArrayRef, target: HostBuffer, nbytes: int) -> None:
@@ -327,9 +278,9 @@ class SocketSession(RPCSession):
         view = transfer.host_view(target, nbytes, writable=True)
         with self._shield:
             self._settle(source)
-            pending = self._connection.open_request()
+            pending = self._open_copy("download")
             transfer.request_pieces(self._connection, pending, source, view)
-            self._wait(pending, "download")
+            self._waiter.wait(pending, "download")
         raise_or_return(pending.status, pending.value)
 
     def async_copy_to_remote(
@@ -349,6 +300,12 @@ class SocketSession(RPCSession):
         with self._shield:
             pending = self._connection.open_request(callback)
             transfer.request_pieces(self._connection, pending, source, view)
+
+    def _open_copy(self, direction: str) -> Pending:
+        pending = self._connection.open_request()
+        if EVENTS.subscriptions:
+            pending.observer = WatchedCopy(self.table_index, pending.id, direction)
+        return pending
 
     def _settle(self, array: ArrayRef) -> None:
         """Wait for the calls under way that were given this array, or a view of its buffer.
@@ -469,8 +426,12 @@ class SocketSession(RPCSession):
         self._released.clear()
         if self._closing or isinstance(reason, SessionClosed):
             told: Exception = SessionClosed(f"the session with {self.name} was closed")
+            self.state = SessionState.CLOSED
         else:
             told = reason if self._autopsy is None else self._autopsy(reason)
+            died = isinstance(told, WorkerDied)
+            self.state = SessionState.DIED if died else SessionState.LOST
+            EVENTS.emit(SessionChanged(self.table_index, self.name, self.state, str(told)))
         if not isinstance(told, OutcomeUnknown):  # which only a call that is out can have
             self._connection.reason = told
         return told

@@ -32,6 +32,7 @@ from rpcnb.core.errors import (
     describe_exception,
     rebuild_exception,
 )
+from rpcnb.core.events import SessionState
 from rpcnb.session.table import SESSION_TABLE
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ class RPCSession(ABC):
 
     name: str = ""
     """What a user calls it; errors name it as a hop."""
+    state = SessionState.LIVE
+    """As a user sees it."""
 
     # --- the seed's members ---------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ from rpcnb.core.errors import (
     SessionClosed,
     SessionError,
 )
-from rpcnb.core.events import EVENTS, CallPhase
+from rpcnb.core.events import EVENTS, CallPhase, SessionState
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.core.values import PLAIN_TYPES, FunctionRef, Handle, TypeCode
 from rpcnb.session.backend import backend_of, held_nbytes
@@ -445,6 +445,7 @@ class LocalSession(RPCSession):
             if self._closed:
                 return
             self._closed = True
+        self.state = SessionState.CLOSED
         for call in list(self._calls.values()):
             call.cancel()
         for entry in self.handles.entries():
