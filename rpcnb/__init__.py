@@ -16,6 +16,10 @@ from typing import TYPE_CHECKING
 from rpcnb.core.version import VERSION
 
 if TYPE_CHECKING:
+    from rpcnb.array.policy import (
+        implicit_transfers as implicit_transfers,
+        set_implicit_transfers as set_implicit_transfers,
+    )
     from rpcnb.core.device import Device as Device
     from rpcnb.core.errors import (
         AddressError as AddressError,
@@ -79,6 +83,7 @@ if TYPE_CHECKING:
 __version__ = VERSION
 
 _PUBLIC = {
+    "rpcnb.array.policy": "implicit_transfers set_implicit_transfers",
     "rpcnb.core.device": "Device",
     "rpcnb.core.errors": """
         AddressError ArrayMismatch AuthenticationError CodecError ConnectError ConnectionClosed

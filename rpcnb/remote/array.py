@@ -1,41 +1,42 @@
-"""`RemoteArray`: metadata here, data over there, and nothing moves unless asked to."""
+"""`RemoteArray`: metadata here, data and work over there, and nothing moves unless asked to."""
 
 from __future__ import annotations
 
 import math
-import operator
-from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rpcnb.core.errors import ArrayMismatch, ImplicitTransferError
+from rpcnb.array.methods import ArrayMethods
+from rpcnb.core.errors import ArrayMismatch
 from rpcnb.core.values import ArrayRef
 from rpcnb.remote import transfer
 from rpcnb.remote.proxy import HandleProxy
-from rpcnb.remote.wrap import SMALL_ARRAY
 from rpcnb.session.dtypes import to_numpy_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from rpcnb.core.device import Device
+    from rpcnb.core.values import Value
+    from rpcnb.remote.array_calls import ArrayCalls
     from rpcnb.remote.client import Remote
     from rpcnb.remote.transfer import Casting
     from rpcnb.session.space import RPCObjectRef
 
 
-class RemoteArray(HandleProxy):
+class RemoteArray(ArrayMethods, HandleProxy):
     """An array over there.
 
-    Shape, dtype and device are known here. Data moves by `to_numpy`, `copy_from`, `copy_to` and
-    `item` only; ``np.asarray(a)`` and everything else that would move it unasked is refused.
+    Shape, dtype and device are known here. Operators, methods and the functions of ``remote.xp``
+    and NumPy run over there and give other remote arrays. Data moves by `to_numpy`, `copy_from`,
+    `copy_to`, `tolist` and `item`, and by ``bool float int`` of an array of one element without
+    dimensions; ``np.asarray(a)`` and everything else that would move it unasked is refused, unless
+    `rpcnb.implicit_transfers` says otherwise.
 
     Indexing with integers, slices, ``...`` and ``None`` gives a view: another `RemoteArray` of the
-    same memory, which stays alive as long as any view of it. Arrays are hashed by identity; ``==``
-    is refused rather than answered by identity, as long as arithmetic is.
+    same memory, which stays alive as long as any view of it; any other index gives a copy. ``==``
+    compares element by element, so that arrays are not hashable.
     """
 
     def __init__(self, remote: Remote, owner: RPCObjectRef) -> None:
@@ -44,6 +45,12 @@ class RemoteArray(HandleProxy):
         assert isinstance(ref, ArrayRef)  # by the table that leads here
         self._dtype = to_numpy_dtype(ref.dtype)
         self._metadata = ref
+        self._content: bytes | None = None
+
+    @property
+    def engine(self) -> ArrayCalls:
+        """What runs its operations."""
+        return self._remote.arrays
 
     # --- what is known here ---------------------------------------------------------------------
 
@@ -121,6 +128,9 @@ class RemoteArray(HandleProxy):
 
     def to_numpy(self) -> NDArray[Any]:
         """Download it into a new host array."""
+        content = self._content
+        if content is not None:
+            return np.frombuffer(content, self._dtype).reshape(self.shape).copy()
         target = np.empty(self.shape, self._dtype)
         transfer.download(self._remote.session, self.lowered(), self._dtype, target)
         return target
@@ -147,6 +157,7 @@ class RemoteArray(HandleProxy):
         """Do as `copy_from`, casting as told."""
         if not self.writeable:
             raise ArrayMismatch(f"{self!r} is read-only")
+        self._content = None
         transfer.upload(self._remote.session, self.lowered(), self._dtype, source, casting)
 
     def copy_to(self, out: NDArray[Any]) -> NDArray[Any]:
@@ -161,7 +172,7 @@ class RemoteArray(HandleProxy):
         return out
 
     def item(self, *index: int) -> Any:
-        """Download one element as a Python scalar.
+        """Return one element as a Python scalar; no round trip where it came with the array.
 
         Parameters
         ----------
@@ -174,54 +185,22 @@ class RemoteArray(HandleProxy):
             raise ArrayMismatch(f"{self!r} has {self.size:,} elements; say which: a.item(0, 0)")
         return self.to_numpy().item()
 
-    def copy(self) -> RemoteArray:
-        """Copy it over there, into new memory in C order."""
-        return self._made("rpcnb.array.copy", self)
+    def summary(self) -> str:
+        """Return one sentence about it: dtype, shape, size, range, mean, deviation, what is not finite.
 
-    # --- views ----------------------------------------------------------------------------------
-
-    def __getitem__(self, index: object) -> RemoteArray:
-        """Return a view: no element is copied."""
-        return self._made("rpcnb.array.view", self, basic_index(index))
-
-    def __setitem__(self, index: object, value: object) -> None:
-        """Assign a scalar, a small host array, or a remote array to a part of it.
-
-        Raises
-        ------
-        ImplicitTransferError
-            A host array of more than 64 KiB: a bulk transfer is written as one.
+        One round trip; the scan over there takes no memory to speak of.
         """
-        if isinstance(value, list | tuple):
-            value = np.asarray(value, self._dtype)
-        if isinstance(value, np.ndarray) and value.nbytes > SMALL_ARRAY:
-            raise ImplicitTransferError(
-                f"this would upload {short_size(value.nbytes)}; "
-                "write a[index].copy_from(x), or a[index] = remote.array(x)"
-            )
-        assign = self._remote.builtin("rpcnb.array.assign")
-        assign(self, basic_index(index), value)
+        return summary_of(self, self.statistics())
 
-    def __iter__(self) -> Iterator[RemoteArray]:
-        """Iterate the first dimension as views, one round trip each.
+    def statistics(self) -> dict[str, Any]:
+        """Return ``min max mean std`` of its finite elements, ``size``, and how many are ``nan inf``."""
+        found: dict[str, Any] = self.engine.run("statistics", (self,), {})
+        return found
 
-        Raises
-        ------
-        TypeError
-            It has no dimension.
-        ImplicitTransferError
-            It has one: single elements would come in as many round trips.
-        """
-        if not self.shape:
-            raise TypeError("iteration over a 0-d array")
-        if self.ndim == 1:
-            raise self._refusal("iterating it would fetch one element per round trip")
-        return (self[i] for i in range(self.shape[0]))
+    def __str__(self) -> str:
+        return str(self.engine.run("text", (self,), {}))
 
-    def _made(self, builtin: str, *args: object) -> RemoteArray:
-        array = self._remote.builtin(builtin)(*args)
-        assert isinstance(array, RemoteArray)  # by the contract of these builtins
-        return array
+    # --- for those who run operations -------------------------------------------------------------
 
     def lowered(self) -> ArrayRef:
         """Return the ref; see `Proxy.lowered`."""
@@ -229,71 +208,22 @@ class RemoteArray(HandleProxy):
         assert isinstance(ref, ArrayRef)  # as in __init__
         return ref
 
-    # --- what would move data unasked -----------------------------------------------------------
+    def lowered_for(self, remote: Remote) -> Value:
+        """Return the ref for a call of any function, which may write to it; see `Proxy`."""
+        self._content = None
+        return super().lowered_for(remote)
 
-    def _refusal(self, what: str) -> ImplicitTransferError:
-        return ImplicitTransferError(
-            f"{what}, and {short_size(self.nbytes)} of {self!r} would move unasked; "
-            "download it with a.to_numpy(), into memory you have with a.copy_to(out), "
-            "or one element with a.item(…)"
-        )
+    def ref_for(self, remote: Remote) -> Value:
+        """Return the ref for an operation that says whether it writes to it."""
+        return super().lowered_for(remote)
 
-    def __array__(self, *_: object, **__: object) -> NDArray[Any]:
-        raise self._refusal("NumPy wants it as a host array")
+    def know_content(self, content: bytes) -> None:
+        """Take what came with it: its elements in C order."""
+        self._content = content
 
-    def __array_ufunc__(self, ufunc: np.ufunc, *_: object, **__: object) -> Any:
-        raise self._refusal(f"np.{ufunc.__name__} runs here")
-
-    def __array_function__(self, function: Any, *_: object) -> Any:
-        raise self._refusal(f"np.{function.__name__} runs here")
-
-    def __bool__(self) -> bool:
-        raise self._refusal("its truth value depends on its data")
-
-    def __int__(self) -> int:
-        raise self._refusal("int() wants its data")
-
-    def __float__(self) -> float:
-        raise self._refusal("float() wants its data")
-
-    def __complex__(self) -> complex:
-        raise self._refusal("complex() wants its data")
-
-    def __index__(self) -> int:
-        raise self._refusal("an index must be known here")
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, RemoteArray | np.ndarray | np.generic | complex | float | int):
-            raise TypeError(
-                "== would compare by identity, not by element; "
-                "compare a.to_numpy() == b, or write 'a is b'"
-            )
-        return NotImplemented
-
-    __hash__ = object.__hash__
-
-
-def basic_index(index: object) -> object:
-    """Return an index of ints, slices, ``...`` and None as values; NumPy's integers become ints.
-
-    Raises
-    ------
-    TypeError
-        Any other index: arrays and lists as indices copy, a view cannot.
-    """
-    if isinstance(index, tuple):
-        return tuple(basic_index(part) for part in index)
-    if index is None or isinstance(index, EllipsisType):
-        return index
-    if isinstance(index, slice):
-        parts = (index.start, index.stop, index.step)
-        return slice(*(None if part is None else operator.index(part) for part in parts))
-    if isinstance(index, bool | np.bool | np.ndarray) or not hasattr(index, "__index__"):
-        raise TypeError(
-            f"a remote array is indexed with integers, slices, ... and None, "
-            f"not with a {type(index).__name__}"
-        )
-    return operator.index(index)
+    def forget_content(self) -> None:
+        """Something may have been written to it: fetch what is wanted."""
+        self._content = None
 
 
 def short_dtype(dtype: np.dtype[Any]) -> str:
@@ -313,3 +243,13 @@ def short_size(nbytes: float) -> str:
         if nbytes < 1024:
             return f"{nbytes:.1f} {unit}"
     return f"{nbytes / 1024:.1f} TiB"
+
+
+def summary_of(array: RemoteArray, figures: dict[str, Any]) -> str:
+    """Write figures of an array as one sentence: ``f32[4096, 4096] 64.0 MiB ∈ [-4.9, 4.7] μ=…``."""
+    text = f"{short_dtype(array.dtype)}{list(array.shape)} {short_size(array.nbytes)}"
+    if figures["min"] is not None:
+        text += f" ∈ [{figures['min']:.4g}, {figures['max']:.4g}]"
+        text += f" μ={figures['mean']:.4g} σ={figures['std']:.4g}"  # noqa: RUF001 -- sigma
+    counts = (("NaN", figures["nan"]), ("∞", figures["inf"]))
+    return text + "".join(f" {sign}×{count:,}" for sign, count in counts if count)  # noqa: RUF001

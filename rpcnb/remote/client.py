@@ -13,6 +13,7 @@ from rpcnb.core.errors import FunctionNotFound
 from rpcnb.core.values import ArrayRef, FunctionRef, IteratorRef, ModuleRef, ObjectRef
 from rpcnb.remote import files, progress
 from rpcnb.remote.array import RemoteArray
+from rpcnb.remote.array_calls import ArrayCalls
 from rpcnb.remote.catalogue import FunctionCatalogue, FunctionTree, read_info
 from rpcnb.remote.device import RemoteDevice
 from rpcnb.remote.function import RemoteFunction
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, DTypeLike
 
+    from rpcnb.array.namespace import ArrayNamespace
     from rpcnb.remote.files import OnProgress, RemoteFile
     from rpcnb.remote.progress import ProgressView
     from rpcnb.session.base import RPCSession
@@ -84,6 +86,8 @@ class Remote:
         self._closed = False
         self.functions = FunctionCatalogue(self)
         """Name -> `RemoteFunction`; as fetched by the last `refresh`."""
+        self.arrays = ArrayCalls(self)
+        """Runs the operations of this side's arrays."""
         self.refresh()
 
     # --- functions ------------------------------------------------------------------------------
@@ -215,6 +219,11 @@ class Remote:
         array = create(kind, shape_or_args, element, Device.parse(device), fill)
         assert isinstance(array, RemoteArray)  # by the contract of the builtin
         return array
+
+    @property
+    def xp(self) -> ArrayNamespace:
+        """The Python array API standard on the arrays over there: ``xp.linalg.svd(a)``."""
+        return self.arrays.namespace
 
     def device(self, name: str | Device = "cpu:0") -> RemoteDevice:
         """Return a device, having asked whether it exists."""

@@ -67,6 +67,14 @@ def assign(backends: Backends, array: Any, index: Any, value: Any) -> None:
     backend.assign(array, index, value)
 
 
+def assign_any(backends: Backends, array: Any, index: Any, value: Any) -> None:
+    """Do as `assign`, with any index the library takes: arrays of integers, masks, lists."""
+    if is_basic(index):
+        assign(backends, array, index, value)
+    else:
+        _owner(backends, array).assign(array, index, value)
+
+
 def create(  # noqa: PLR0917 -- called by position from elsewhere
     backends: Backends,
     kind: str,
@@ -110,17 +118,24 @@ def copy(backends: Backends, array: Any) -> Any:
 def check_index(index: Any) -> None:
     """Raise TypeError unless an index is one of basic indexing, which gives views and no copies."""
     for part in index if type(index) is tuple else (index,):
-        bounds = (part.start, part.stop, part.step) if type(part) is slice else ()
-        if not (
-            part is None
-            or part is Ellipsis
-            or type(part) is int
-            or (bounds and all(bound is None or type(bound) is int for bound in bounds))
-        ):
+        if not _is_basic_part(part):
             raise TypeError(
                 "arrays are indexed with int, slice, ... and None here, "
                 f"not with {type(part).__name__}"
             )
+
+
+def is_basic(index: Any) -> bool:
+    """Tell whether an index is one of basic indexing, which gives views and no copies."""
+    return all(map(_is_basic_part, index)) if type(index) is tuple else _is_basic_part(index)
+
+
+def _is_basic_part(part: Any) -> bool:
+    if part is None or part is Ellipsis or type(part) is int:
+        return True
+    return type(part) is slice and all(
+        bound is None or type(bound) is int for bound in (part.start, part.stop, part.step)
+    )
 
 
 def _owner(backends: Backends, array: Any) -> ArrayBackend:

@@ -21,10 +21,18 @@ from rpcnb.session.functions import describe_function
 from rpcnb.session.marshal import module_functions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
+    from rpcnb.session.backend import ArrayBackend
     from rpcnb.session.local import LocalSession
+
+ELSEWHERE = {"rpcnb.array.call": "rpcnb.array.host:serve"}
+"""Functions that folders above this one offer: name -> what makes it, given the backends.
+
+By name, as in the registries of transports and session kinds: importing them would turn the
+direction of imports round, and cost every session what only those need that compute with arrays.
+"""
 
 
 def session_functions(session: LocalSession) -> dict[str, Callable[..., Any]]:
@@ -40,7 +48,22 @@ def session_functions(session: LocalSession) -> dict[str, Callable[..., Any]]:
         "rpcnb.statistics": session.statistics,
         **file_functions(session),
         **array_functions(session.backends),
+        **{name: _late(place, session.backends) for name, place in ELSEWHERE.items()},
     }
+
+
+def _late(place: str, backends: Sequence[ArrayBackend]) -> Callable[..., Any]:
+    """Return a function whose module is imported, and told the backends, by its first call."""
+    made: Callable[..., Any] | None = None
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal made
+        if made is None:
+            module, _, name = place.partition(":")
+            made = getattr(importlib.import_module(module), name)(backends)
+        return made(*args, **kwargs)
+
+    return call
 
 
 def list_functions(session: LocalSession) -> list[dict[str, object]]:

@@ -8,7 +8,7 @@ import pytest
 
 from rpcnb.core.device import CPU
 from rpcnb.core.errors import ArrayMismatch, ImplicitTransferError
-from rpcnb.remote.array import RemoteArray, basic_index, short_dtype, short_size
+from rpcnb.remote.array import RemoteArray, short_dtype, short_size, summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,10 +84,18 @@ def test_a_view_keeps_the_memory_of_a_freed_array(remote: Remote) -> None:
     np.testing.assert_array_equal(view.to_numpy(), [2, 3, 4])
 
 
-@pytest.mark.parametrize("index", [[0, 1], np.array([0]), True, 1.5, "a"], ids=repr)
-def test_indices_that_would_copy_are_refused(index: object) -> None:
-    with pytest.raises(TypeError, match="integers, slices"):
-        basic_index(index)
+@pytest.mark.parametrize("index", [[0, 1], np.array([0]), [True, False, True]], ids=repr)
+def test_other_indices_give_copies(remote: Remote, index: object) -> None:
+    array = remote.arange(3)
+    part = array[index]
+    np.testing.assert_array_equal(part.to_numpy(), np.arange(3)[index])
+    assert not part.shares_memory(array)
+
+
+@pytest.mark.parametrize("index", [1.5, "a", 1j], ids=repr)
+def test_what_is_no_index_raises(remote: Remote, index: object) -> None:
+    with pytest.raises((IndexError, TypeError)):
+        remote.arange(3)[index]
 
 
 def test_an_index_out_of_bounds_raises(remote: Remote) -> None:
@@ -156,31 +164,71 @@ def test_iterating_gives_rows(remote: Remote) -> None:
 
 @pytest.mark.parametrize(
     "use",
-    [np.asarray, np.sin, np.mean, bool, int, float, complex, operator.index, list],
+    [np.asarray, np.save, bool, int, float, complex, np.apply_along_axis],
     ids=lambda use: use.__name__,
 )
 def test_what_would_move_data_unasked_is_refused(
-    remote: Remote, crossings: Callable[[], int], use: Callable[[object], object]
+    remote: Remote, crossings: Callable[[], int], use: Callable[..., object]
 ) -> None:
     array = remote.ones(1)
     before = crossings()
     with pytest.raises(ImplicitTransferError, match=r"8 B.*a\.to_numpy\(\)"):
-        use(array)
+        use(*{np.save: ("x.npy", array), np.apply_along_axis: (len, 0, array)}.get(use, (array,)))
+    assert crossings() == before
+
+
+def test_an_array_of_one_number_is_a_number(remote: Remote, crossings: Callable[[], int]) -> None:
+    three = remote.arange(4).max()
+    before = crossings()
+    assert (int(three), float(three), bool(three), operator.index(three)) == (3, 3.0, True, 3)
+    assert f"{three:.1f}" == "3.0"
     assert crossings() == before
 
 
 def test_arithmetic_with_host_arrays_is_refused(remote: Remote) -> None:
-    with pytest.raises(ImplicitTransferError, match=r"np\.add"):
-        np.ones(3) + remote.ones(3)
-
-
-def test_equality_is_refused_rather_than_answered_by_identity(remote: Remote) -> None:
     array = remote.ones(3)
-    for other in (array, np.ones(3), 1):
-        with pytest.raises(TypeError, match="by identity"):
-            operator.eq(array, other)
+    for use in (operator.add, operator.eq, operator.iadd):
+        with pytest.raises(ImplicitTransferError, match="host array"):
+            use(np.ones(3), array)
+        with pytest.raises(ImplicitTransferError, match="host array of 24 B"):
+            use(array, np.ones(3))
+
+
+def test_equality_is_by_element(remote: Remote) -> None:
+    array = remote.arange(3)
+    assert (array == 1).tolist() == [False, True, False]
+    assert (array == array.copy()).all()
     assert (array == None) is False  # noqa: E711
-    assert {array: 1}[array] == 1
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(array)
+
+
+def test_a_written_array_forgets_what_came_with_it(remote: Remote) -> None:
+    array = remote.xp.asarray([1, 2])
+    view = array[:1]
+    view[0] = 5
+    assert array.tolist() == [5, 2]
+    other = array + 0
+    other += 1
+    assert other.tolist() == [6, 3]
+    filled = remote.xp.asarray([1.0])
+    filled.copy_from([7.0])
+    assert filled.item() == 7
+    written = remote.xp.asarray([1.0, 2.0])
+    assert np.add(written, 1, out=written) is written
+    assert written.tolist() == [2, 3]
+    assert remote.get_function("apply")(remote.get_function("total"), written) == 5
+
+
+def test_its_text_and_summary_are_made_over_there(remote: Remote) -> None:
+    array = remote.array(np.array([1, 2, 3, np.nan], "f4"))
+    assert str(array) == "[ 1.,  2.,  3., nan]"
+    assert array.summary() == "f32[4] 16 B ∈ [1, 3] μ=2 σ=0.8165 NaN×1"  # noqa: RUF001
+
+
+def test_a_summary_without_numbers_is_short(remote: Remote) -> None:
+    array = remote.zeros(0)
+    assert summary_of(array, array.statistics()) == "f64[0] 0 B"
 
 
 def test_a_zero_d_array_has_no_length_and_is_not_iterable(remote: Remote) -> None:

@@ -1,0 +1,315 @@
+"""The side where the arrays are: runs operations on the arrays' own library.
+
+What it is asked for is looked up in the table; nothing outside the table can be named. It runs on
+`array_api_compat`'s view of the library an operand belongs to, so that the same rows serve NumPy,
+PyTorch and CuPy. NumPy's own functions, ufuncs and methods are served for NumPy arrays.
+"""
+
+from __future__ import annotations
+
+import operator
+from functools import cache, partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import array_api_compat
+import numpy as np
+
+from rpcnb.array.statistics import array_statistics, array_text
+from rpcnb.array.table import operations
+from rpcnb.core.device import CPU, Device
+from rpcnb.core.errors import DeviceError, EncodeError, PermissionDenied
+from rpcnb.session import array_functions
+from rpcnb.session.backend import ArrayBackend, backend_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+SMALL = 8
+"""Elements of the largest result whose content comes with the reply."""
+_INLINED = "biufc"
+
+IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
+    name: getattr(operator, name)
+    for name in (
+        "iadd", "iand", "ifloordiv", "ilshift", "imatmul", "imod", "imul", "ior", "ipow",
+        "irshift", "isub", "itruediv", "ixor",
+    )
+}  # fmt: skip
+
+RANDOM = frozenset(
+    [
+        "beta",
+        "binomial",
+        "bytes",
+        "chisquare",
+        "choice",
+        "dirichlet",
+        "exponential",
+        "f",
+        "gamma",
+        "geometric",
+        "gumbel",
+        "hypergeometric",
+        "integers",
+        "laplace",
+        "logistic",
+        "lognormal",
+        "logseries",
+        "multinomial",
+        "multivariate_hypergeometric",
+        "multivariate_normal",
+        "negative_binomial",
+        "noncentral_chisquare",
+        "noncentral_f",
+        "normal",
+        "pareto",
+        "permutation",
+        "permuted",
+        "poisson",
+        "power",
+        "random",
+        "rayleigh",
+        "shuffle",
+        "standard_cauchy",
+        "standard_exponential",
+        "standard_gamma",
+        "standard_normal",
+        "standard_t",
+        "triangular",
+        "uniform",
+        "vonmises",
+        "wald",
+        "weibull",
+        "zipf",
+    ]
+)
+"""Methods of NumPy's generators that may be asked for."""
+
+
+def serve(backends: Sequence[ArrayBackend]) -> Callable[..., Any]:
+    """Return the builtin ``rpcnb.array.call`` of a session with these backends."""
+    return Host(backends).call
+
+
+class Host:
+    """Runs operations.  Thread-safe.
+
+    Parameters
+    ----------
+    backends : sequence of ArrayBackend
+        Of the session; the first is for what has no operand and names no device.
+    """
+
+    def __init__(self, backends: Sequence[ArrayBackend]) -> None:
+        self._backends = backends
+        self._own: dict[str, Callable[..., Any]] = {
+            "getitem": self._getitem,
+            "setitem": partial(array_functions.assign_any, backends),
+            "copy": partial(array_functions.copy, backends),
+            "rows": lambda x, start, stop: [x[i] for i in range(start, stop)],
+            "put": self._put,
+            "item": lambda x: x.item(),
+            "inplace": _in_place,
+            "ufunc": _ufunc,
+            "random": _draw,
+            "random.default_rng": np.random.default_rng,
+            "text": lambda x: array_text(self._to_host(x)),
+            "statistics": array_statistics,
+        }
+
+    def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Run one operation of the table.
+
+        Returns
+        -------
+        object
+            An array; a tuple of an array and its content as bytes, where it is small and nobody
+            else can write to it; a list of such, for operations with several results; or a value.
+
+        Raises
+        ------
+        PermissionDenied
+            It is not in the table.
+        """
+        own = self._own.get(name)
+        if own is not None:
+            return self._result(own(*args, **kwargs), () if name == "put" else args)
+        operation = operations().get(name)
+        if operation is None:
+            raise PermissionDenied(f"{name!r} is no array operation")
+        library = self._library(args, kwargs)
+        prefix, _, short = name.rpartition(".")
+        run = _FINDERS.get(prefix, _standard)(library, prefix, short)
+        if not array_api_compat.is_numpy_namespace(library):
+            args = tuple(_adapt(arg, library) for arg in args)
+            kwargs = {key: _adapt(arg, library) for key, arg in kwargs.items()}
+        return self._result(run(*args, **kwargs), (*args, *kwargs.values()))
+
+    # --- which library ------------------------------------------------------------------------------
+
+    def _library(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """Return the namespace for an operation; take the device out of its options if NumPy's."""
+        device = kwargs.get("device")
+        for operand in _leaves(args):
+            backend = backend_of(self._backends, operand)
+            if backend is not None:
+                found = array_api_compat.array_namespace(operand)
+                break
+        else:
+            backend = self._backend_for(CPU if device is None else Device.parse(device))
+            found = _namespace_of(backend)
+        if device is not None:
+            self._place(backend, Device.parse(device), found, kwargs)
+        return found
+
+    def _place(
+        self, backend: ArrayBackend, device: Device, library: Any, kwargs: dict[str, Any]
+    ) -> None:
+        if device not in backend.devices():
+            raise DeviceError(f"there is no device {device} for these arrays")
+        kwargs["device"] = "cpu" if array_api_compat.is_numpy_namespace(library) else str(device)
+
+    def _backend_for(self, device: Device) -> ArrayBackend:
+        for backend in self._backends:
+            if device in backend.devices():
+                return backend
+        raise DeviceError(f"there is no device {device} here")
+
+    def _to_host(self, array: Any) -> Any:
+        backend = backend_of(self._backends, array)
+        if backend is None:
+            raise EncodeError(f"a {type(array).__name__} is no array of this session")
+        return backend.to_host(array)
+
+    def _put(self, host: Any, device: Device | None) -> Any:
+        where = CPU if device is None else Device.parse(device)
+        return self._backend_for(where).from_host(np.asarray(host), where)
+
+    # --- indexing -----------------------------------------------------------------------------------
+
+    def _getitem(self, array: Any, key: Any) -> Any:
+        """Return a view for basic indexing, a copy for any other."""
+        if array_functions.is_basic(key):
+            return array_functions.view(self._backends, array, key)
+        return array[key]
+
+    # --- results ------------------------------------------------------------------------------------
+
+    def _result(self, value: Any, args: Sequence[Any]) -> Any:
+        if isinstance(value, np.generic):
+            value = np.asarray(value)
+        if isinstance(value, tuple | list):
+            return [self._result(item, args) for item in value]
+        if type(value) is np.ndarray and value.size <= SMALL and _is_own(value, args):
+            return value, value.tobytes()
+        return value
+
+
+def _is_own(array: Any, args: Sequence[Any]) -> bool:
+    return (
+        array.base is None
+        and array.dtype.kind in _INLINED
+        and not any(array is operand for operand in args)
+    )
+
+
+def _leaves(values: Sequence[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from _leaves(value)
+        else:
+            yield value
+
+
+@cache
+def _namespace_of(backend: ArrayBackend) -> Any:
+    device = backend.devices()[0]
+    return array_api_compat.array_namespace(backend.empty((0,), "|u1", device))
+
+
+def _adapt(value: Any, library: Any) -> Any:
+    """Turn NumPy's dtypes and small arrays among the operands into those of another library."""
+    if isinstance(value, np.dtype):
+        return getattr(library, value.name)
+    if isinstance(value, np.ndarray | np.generic):
+        return library.asarray(value)
+    if isinstance(value, list | tuple):
+        return type(value)(_adapt(item, library) for item in value)
+    return value
+
+
+# --- where the functions are ---------------------------------------------------------------------
+
+
+def _standard(library: Any, prefix: str, name: str) -> Callable[..., Any]:
+    found: Callable[..., Any] = getattr(getattr(library, prefix) if prefix else library, name)
+    return found
+
+
+def _numpy_function(library: Any, prefix: str, name: str) -> Callable[..., Any]:
+    _only_numpy(library, f"{prefix}.{name}")
+    found: Any = np
+    for part in f"{prefix}.{name}".split(".")[1:]:
+        found = getattr(found, part)
+    function: Callable[..., Any] = found
+    return function
+
+
+def _method(_library: Any, _prefix: str, name: str) -> Callable[..., Any]:
+    return lambda array, /, *args, **kwargs: getattr(array, name)(*args, **kwargs)
+
+
+def _special(library: Any, _: str, name: str) -> Callable[..., Any]:
+    _only_numpy(library, f"scipy.special.{name}")
+    function: Callable[..., Any] = getattr(import_module("scipy.special"), name)
+    return function
+
+
+def _only_numpy(library: Any, name: str) -> None:
+    if not array_api_compat.is_numpy_namespace(library):
+        raise NotImplementedError(f"{name} runs on NumPy arrays; use the functions of remote.xp")
+
+
+_FINDERS: dict[str, Callable[[Any, str, str], Callable[..., Any]]] = {
+    "numpy": _numpy_function,
+    "numpy.linalg": _numpy_function,
+    "numpy.fft": _numpy_function,
+    "method": _method,
+    "special": _special,
+}
+
+
+# --- the rest ----------------------------------------------------------------------------------------
+
+
+def _in_place(name: str, x: Any, y: Any) -> None:
+    done = IN_PLACE[name](x, y)
+    if done is not x:  # Python made a new object, since the array has no such operator
+        raise TypeError(f"{name} cannot work in place on a {type(x).__name__}")
+
+
+def _ufunc(
+    name: str, method: str, inputs: Sequence[Any], options: dict[str, Any], out: Sequence[Any]
+) -> Any:
+    """Run a method of a ufunc; `out` are arrays to write to, and then nothing is returned."""
+    found = getattr(np, name, None)
+    if not isinstance(found, np.ufunc):
+        found = getattr(import_module("scipy.special"), name, None)
+    if not isinstance(found, np.ufunc) or method not in UFUNC_METHODS:
+        raise PermissionDenied(f"{name}.{method} is no ufunc")
+    run = found if method == "__call__" else getattr(found, method)
+    if out:
+        run(*inputs, **options, out=tuple(out) if len(out) > 1 else out[0])
+        return None
+    return run(*inputs, **options)
+
+
+UFUNC_METHODS = frozenset({"__call__", "reduce", "accumulate", "reduceat", "outer", "at"})
+
+
+def _draw(generator: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    if type(generator) is not np.random.Generator or name not in RANDOM:
+        raise PermissionDenied(f"{name!r} is no method of a random generator")
+    drawn = getattr(generator, name)(*args, **kwargs)
+    return drawn if isinstance(drawn, bytes) else None if drawn is None else np.asarray(drawn)

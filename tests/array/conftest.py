@@ -1,0 +1,61 @@
+"""A `Remote` behind a socket, whose round trips are counted and whose table is empty at the end."""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rpcnb.endpoint.connect import open_session
+from rpcnb.endpoint.server import Server
+from rpcnb.remote.client import Remote
+from rpcnb.session.functions import FunctionRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rpcnb.array.namespace import ArrayNamespace
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    registry = FunctionRegistry()
+    registry.add("total", lambda array: float(array.sum()))
+    file = tmp_path_factory.mktemp("server") / "connection.json"
+    allowed = ["numpy.linalg", "scipy.signal"]
+    with Server(
+        registry=registry, name="lab", allowed_modules=allowed, connection_file=file
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def session(server: Server) -> Iterator[Remote]:
+    with Remote(open_session(server.url, token=server.token), name="lab") as opened:
+        yield opened
+
+
+@pytest.fixture
+def remote(session: Remote) -> Iterator[Remote]:
+    """Give a session; every array must be given back when the test has ended."""
+    ask = session.builtin("rpcnb.statistics")
+    for name in ("rpcnb.array.call", "rpcnb.array.create"):  # looked up once, and kept
+        session.builtin(name)
+    before = ask()["handles"]
+    yield session
+    if len(session.handles):
+        gc.collect()
+    assert list(session.handles) == []
+    assert ask()["handles"] == before  # and nothing that this side does not know of
+
+
+@pytest.fixture
+def xp(remote: Remote) -> ArrayNamespace:
+    return remote.xp
+
+
+@pytest.fixture
+def round_trips(remote: Remote) -> Callable[[], int]:
+    """Give a function that tells how many calls have been made."""
+    return lambda: remote.session.statistics()["calls"]
