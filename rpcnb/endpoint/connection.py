@@ -83,6 +83,7 @@ SEND_AHEAD = 1 << 20
 """Bytes of one piece of bulk data: what a small message may have to wait for."""
 LONGEST_AUTOPSY = 10.0
 """Seconds that `Handler.on_closed` may take."""
+PEER_CLOSED = "the peer closed the connection"
 CAREFUL_POLL = 0.1
 """Seconds between looks at a request to stop waiting (see `Connection.poke`)."""
 
@@ -141,9 +142,9 @@ class Connection:
             Raised: lambda m: self._settle(m.id, CallStatus.EXCEPTION, m.error),
             Stopped: self._on_stopped,
             CopyData: self._on_copy_data,
-            Started: self._on_started,
-            Progress: self._on_progress,
-            Output: self._on_output,
+            Started: lambda m: self._observer_of(m).started(),
+            Progress: lambda m: self._observer_of(m).progress(m.done, m.total, m.description),
+            Output: lambda m: self._observer_of(m).output(m.stream, m.text),
             CallFunc: self._on_call,
             GetFunction: handler.on_request,
             CopyToRemote: handler.on_request,
@@ -154,7 +155,7 @@ class Connection:
             FreeHandles: lambda message: handler.on_free(message.handles),
             Ping: lambda message: self.post(Pong(message.id)),
             Pong: lambda m: self._settle(m.id, _RETURNED, None),
-            Goodbye: self._on_goodbye,
+            Goodbye: lambda m: self.end(ConnectionClosed(m.reason or PEER_CLOSED)),
         }
 
     # --- sending ------------------------------------------------------------------------------
@@ -189,17 +190,12 @@ class Connection:
 
     def post_return(self, request_id: int, value: Value) -> None:
         """Send a result: `post` with an express lane."""
-        header = self._quick_return(value)
+        header = None if self.reason is not None else self._quick_return(value)
         try:
-            if (
-                header is not None
-                and self.reason is None
-                and self._send_quick(_RETURN, request_id, header)
-            ):
-                return
+            if header is None or not self._send_quick(_RETURN, request_id, header):
+                self.post(Return(request_id, value))
         except TransportError as error:
             self.end(error)
-        self.post(Return(request_id, value))
 
     def open_request(
         self, callback: CallCallback | None = None, observer: CallObserver = NO_OBSERVER
@@ -366,8 +362,7 @@ class Connection:
             nbytes = self._receive_into(self._receive_buffer())
             if nbytes == 0:
                 self.protocol.receive_eof()
-                reason = "the peer closed the connection"
-                raise ConnectionClosed(reason)
+                raise ConnectionClosed(PEER_CLOSED)
             self.bytes_received += nbytes
             messages = self._received(nbytes)
         except TransportError as error:
@@ -426,20 +421,9 @@ class Connection:
             del self.pending[message.id]
             pending.resolve(CallStatus.RETURN, pending.progressed)
 
-    def _on_started(self, message: Started) -> None:
+    def _observer_of(self, message: Started | Progress | Output) -> CallObserver:
         pending = self.pending.get(message.id)
-        if pending is not None:
-            pending.observer.started()
-
-    def _on_progress(self, message: Progress) -> None:
-        pending = self.pending.get(message.id)
-        if pending is not None:
-            pending.observer.progress(message.done, message.total, message.description)
-
-    def _on_output(self, message: Output) -> None:
-        pending = self.pending.get(message.id)
-        if pending is not None:
-            pending.observer.output(message.stream, message.text)
+        return NO_OBSERVER if pending is None else pending.observer
 
     def _on_call(self, message: CallFunc) -> None:
         pending = self.pending.get(message.parent) if message.parent else None
@@ -447,9 +431,6 @@ class Connection:
             pending.deliver(message)
         else:  # nobody waits for that request
             self._serve_call(message)
-
-    def _on_goodbye(self, message: Goodbye) -> None:
-        self.end(ConnectionClosed(message.reason or "the peer closed the connection"))
 
     # --- the background thread ------------------------------------------------------------------------
 
