@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import InvalidHandle, describe_exception
 from rpcnb.core.values import CallbackRef, Handle
+from rpcnb.endpoint.interrupt import MAIN_THREAD
 from rpcnb.wire.messages import CallFunc, Cancel, Raised, Request, Return
 
 if TYPE_CHECKING:
@@ -38,10 +39,13 @@ def serve(connection: Connection, message: CallFunc, shield: InterruptShield) ->
         connection.post(Return(message.id, value))
     except Exception as error:  # noqa: BLE001 -- whatever it is, the peer is told
         connection.post(Raised(message.id, describe_exception(error, traceback.format_exc())))
-    except KeyboardInterrupt as error:
-        shield.count += 1
+    except BaseException as error:
         connection.post(Cancel(message.parent))
         connection.post(Raised(message.id, describe_exception(error, "")))
+        if not isinstance(error, KeyboardInterrupt):  # SystemExit, say: this thread's own
+            raise
+        if threading.get_ident() == MAIN_THREAD:  # raised again when the call has ended
+            shield.count += 1
     finally:
         SERVING.reset(token)
 

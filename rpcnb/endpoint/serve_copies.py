@@ -80,6 +80,9 @@ class Uploads:
             upload.error = (status, value)
         upload.unconfirmed -= 1
         if upload.unconfirmed == 0 and self._open.pop(request_id, None) is not None:
+            if request_id in self._stopped:  # after its last piece; the peer was told so
+                self._stopped.discard(request_id)
+                return
             outcome = upload.error or (CallStatus.RETURN, upload.received)
             self._dispatcher.reply(request_id, *outcome)
 
