@@ -4,6 +4,7 @@ import threading
 from dataclasses import replace
 
 import pytest
+from hypothesis import assume, given, strategies as st
 
 from rpcnb.core.errors import (
     EncodeError,
@@ -207,3 +208,57 @@ def test_after_goodbye_what_was_on_its_way_is_still_read():
     assert feed(server, to_bytes(client, [Goodbye("x" * 6000)])) == [Goodbye("x" * 6000)]
     assert (client.state, server.state) == (State.CLOSING, State.CLOSED)
     assert feed(client, on_its_way) == [Return(1, 5)]
+
+
+# --- the express lane: what it sends means the same, or it sends nothing --------------------------
+
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.binary()
+)
+
+
+@given(st.lists(SCALARS), st.dictionaries(st.text(), SCALARS))
+def test_a_quick_call_arrives_as_the_call_it_is(args, kwargs):
+    wire = WireV1(Side.CLIENT)
+    header = wire.quick_call(2, tuple(args), kwargs)
+    assume(header is not None)
+    data = wire.quick_frame(Kind.CALL_FUNC, 1, header)
+    assert WireV1(Side.SERVER).receive_data(data) == [CallFunc(1, 2, tuple(args), kwargs)]
+
+
+@given(SCALARS)
+def test_a_quick_result_arrives_as_the_result_it_is(value):
+    wire = WireV1(Side.SERVER)
+    header = wire.quick_return(value)
+    assume(header is not None)
+    data = wire.quick_frame(Kind.RETURN, 1, header)
+    assert WireV1(Side.CLIENT).receive_data(data) == [Return(1, value)]
+
+
+@pytest.mark.parametrize("value", [1 << 64, 1j, "\ud800", "x" * 5000, [1], ...])
+def test_what_is_not_plain_and_short_takes_the_general_way(value):
+    wire = WireV1(Side.CLIENT)
+    assert wire.quick_call(2, (value,), {}) is None
+    assert wire.quick_call(2, (), {"name": value}) is None
+    assert wire.quick_return(value) is None
+    assert wire.quick_call(2, (1,), {}) is not None, "and does no harm to the next"
+
+
+@pytest.mark.parametrize("state", [State.CLOSING, State.CLOSED])
+def test_only_an_open_side_frames_quickly(state):
+    wire = WireV1(Side.CLIENT)
+    header = wire.quick_call(2, (), {})
+    wire.state = state
+    assert wire.quick_frame(Kind.CALL_FUNC, 1, header) is None
+    assert wire.frames_sent == 0
+
+
+def test_plain_frames_and_others_of_one_receive_come_in_order():
+    sender, receiver = WireV1(Side.CLIENT), WireV1(Side.SERVER)
+    messages = [CallFunc(1, 2, (3,)), CallFunc(2, 2, ([4],)), Ping(3), CallFunc(4, 2, (5,))]
+    data = b"".join(part for m in messages for part in sender.frame(sender.prepare(m)))
+    assert receiver.receive_data(data) == messages
+    for cut in range(1, len(data)):
+        receiver = WireV1(Side.SERVER)
+        parts = receiver.receive_data(data[:cut]) + receiver.receive_data(data[cut:])
+        assert parts == messages
