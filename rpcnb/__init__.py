@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         implicit_transfers as implicit_transfers,
         set_implicit_transfers as set_implicit_transfers,
     )
+    from rpcnb.array.scipy_fft import fft_backend as fft_backend
     from rpcnb.core.device import Device as Device
     from rpcnb.core.errors import (
         AddressError as AddressError,
@@ -84,6 +85,7 @@ __version__ = VERSION
 
 _PUBLIC = {
     "rpcnb.array.policy": "implicit_transfers set_implicit_transfers",
+    "rpcnb.array.scipy_fft": "fft_backend",
     "rpcnb.core.device": "Device",
     "rpcnb.core.errors": """
         AddressError ArrayMismatch AuthenticationError CodecError ConnectError ConnectionClosed

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import array_api_compat
 import numpy as np
 
+from rpcnb.array.random import METHODS
 from rpcnb.array.statistics import array_statistics, array_text
 from rpcnb.array.table import operations
 from rpcnb.core.device import CPU, Device
@@ -36,55 +37,6 @@ IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
         "irshift", "isub", "itruediv", "ixor",
     )
 }  # fmt: skip
-
-RANDOM = frozenset(
-    [
-        "beta",
-        "binomial",
-        "bytes",
-        "chisquare",
-        "choice",
-        "dirichlet",
-        "exponential",
-        "f",
-        "gamma",
-        "geometric",
-        "gumbel",
-        "hypergeometric",
-        "integers",
-        "laplace",
-        "logistic",
-        "lognormal",
-        "logseries",
-        "multinomial",
-        "multivariate_hypergeometric",
-        "multivariate_normal",
-        "negative_binomial",
-        "noncentral_chisquare",
-        "noncentral_f",
-        "normal",
-        "pareto",
-        "permutation",
-        "permuted",
-        "poisson",
-        "power",
-        "random",
-        "rayleigh",
-        "shuffle",
-        "standard_cauchy",
-        "standard_exponential",
-        "standard_gamma",
-        "standard_normal",
-        "standard_t",
-        "triangular",
-        "uniform",
-        "vonmises",
-        "wald",
-        "weibull",
-        "zipf",
-    ]
-)
-"""Methods of NumPy's generators that may be asked for."""
 
 
 def serve(backends: Sequence[ArrayBackend]) -> Callable[..., Any]:
@@ -266,6 +218,12 @@ def _special(library: Any, _: str, name: str) -> Callable[..., Any]:
     return function
 
 
+def _scipy_fft(library: Any, _: str, name: str) -> Callable[..., Any]:
+    _only_numpy(library, f"scipy.fft.{name}")
+    function: Callable[..., Any] = getattr(import_module("scipy.fft"), name)
+    return function
+
+
 def _only_numpy(library: Any, name: str) -> None:
     if not array_api_compat.is_numpy_namespace(library):
         raise NotImplementedError(f"{name} runs on NumPy arrays; use the functions of remote.xp")
@@ -277,6 +235,7 @@ _FINDERS: dict[str, Callable[[Any, str, str], Callable[..., Any]]] = {
     "numpy.fft": _numpy_function,
     "method": _method,
     "special": _special,
+    "scipy.fft": _scipy_fft,
 }
 
 
@@ -309,7 +268,7 @@ UFUNC_METHODS = frozenset({"__call__", "reduce", "accumulate", "reduceat", "oute
 
 
 def _draw(generator: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    if type(generator) is not np.random.Generator or name not in RANDOM:
+    if type(generator) is not np.random.Generator or name not in METHODS:
         raise PermissionDenied(f"{name!r} is no method of a random generator")
     drawn = getattr(generator, name)(*args, **kwargs)
     return drawn if isinstance(drawn, bytes) else None if drawn is None else np.asarray(drawn)

@@ -279,3 +279,18 @@ poch psi rel_entr rgamma sinc smirnov stdtr stdtrit xlog1py xlogy y0 y1 zeta log
 log_softmax binom beta chndtr fdtr fdtri gdtr gdtrc bdtr iv ive jv kv kve yv spence tandg
 """
 """Functions of the server's `scipy.special`, at ``xp.special``."""
+
+SCIPY_FFT = """
+dct dctn dst dstn fft fft2 fftn fht hfft hfft2 hfftn idct idctn idst idstn ifft ifft2 ifftn ifht ihfft
+ihfft2 ihfftn irfft irfft2 irfftn rfft rfft2 rfftn
+"""
+"""Functions of the server's `scipy.fft`, asked for by SciPy itself."""
+
+RANDOM = """
+beta binomial bytes chisquare choice dirichlet exponential f gamma geometric gumbel hypergeometric
+integers laplace logistic lognormal logseries multinomial multivariate_hypergeometric
+multivariate_normal negative_binomial noncentral_chisquare noncentral_f normal pareto permutation
+permuted poisson power random rayleigh shuffle standard_cauchy standard_exponential standard_gamma
+standard_normal standard_t triangular uniform vonmises wald weibull zipf
+"""
+"""Methods of NumPy's random generators."""

@@ -99,7 +99,7 @@ _OWN = (
     Operation(
         "inplace", "operators", parameters_of("name, x, y, /"), "x += y and the like.", writes=True,
     ),
-    Operation("random", "random", parameters_of("generator, name, args, kwargs, /"), "Draw."),
+    Operation("random", "random", parameters_of("generator, name, args, kwargs, /"), "Draw.", writes=True),
     Operation("random.default_rng", "random", parameters_of("seed=None"), "A random generator."),
 )  # fmt: skip
 
@@ -120,6 +120,7 @@ def operations() -> dict[str, Operation]:
         *_read(rows.VIEW_METHODS, "methods", "method."),
         *_listed(rows.FUNCTIONS, "numpy", "numpy.", "As `numpy.{}`, over there."),
         *_listed(rows.SPECIAL, "special", "special.", "As `scipy.special.{}`, over there."),
+        *_listed(rows.SCIPY_FFT, "scipy", "scipy.fft.", "As `scipy.fft.{}`, over there."),
         *_OWN,
     )
     return {operation.name: operation for operation in made}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
+from rpcnb.array.random import RandomNamespace
 from rpcnb.core.device import Device
 from rpcnb.core.errors import FunctionNotFound
 from rpcnb.core.values import ArrayRef, FunctionRef, IteratorRef, ModuleRef, ObjectRef
@@ -18,6 +19,7 @@ from rpcnb.remote.catalogue import FunctionCatalogue, FunctionTree, read_info
 from rpcnb.remote.device import RemoteDevice
 from rpcnb.remote.function import RemoteFunction
 from rpcnb.remote.handles import HandleTable, handle_row
+from rpcnb.remote.importable import public_place
 from rpcnb.remote.iterator import RemoteGenerator
 from rpcnb.remote.module import RemoteModule
 from rpcnb.remote.object import RemoteObject
@@ -219,6 +221,38 @@ class Remote:
         array = create(kind, shape_or_args, element, Device.parse(device), fill)
         assert isinstance(array, RemoteArray)  # by the contract of the builtin
         return array
+
+    def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call over there what is imported here: ``remote.call(scipy.signal.welch, a)``.
+
+        Parameters
+        ----------
+        function : callable
+            Of a module that the server allows. Its twin over there is called; this one is not.
+        *args, **kwargs
+            As for any `RemoteFunction`: arrays by handle.
+
+        Raises
+        ------
+        PermissionDenied
+            The server does not allow the module; the error names those it allows.
+        TypeError
+            No function of a module.
+        """
+        place, name = public_place(function)
+        key = f"{place}.{name}"
+        twin = self._builtins.get(key)
+        if twin is None:
+            with self.load_module(place) as module:
+                found = self.builtin("rpcnb.module_function")(module, name)
+            assert isinstance(found, RemoteFunction)  # by the contract of the builtin
+            twin = self._builtins.setdefault(key, found)
+        return twin(*args, **kwargs)
+
+    @property
+    def random(self) -> RandomNamespace:
+        """Random generators over there: ``remote.random.default_rng(1).normal(size=1000)``."""
+        return RandomNamespace(self.arrays)
 
     @property
     def xp(self) -> ArrayNamespace:

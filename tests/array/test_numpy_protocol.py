@@ -157,7 +157,7 @@ def test_what_is_allowed_moves(xp: ArrayNamespace) -> None:
 def test_ufuncs_are_known_by_identity() -> None:
     special = import_module("scipy.special")
     assert ufunc_name(np.add) == "add"
-    assert ufunc_name(special.expit) == "expit"
+    assert ufunc_name(special.agm) == "agm"
     assert ufunc_name(np.frompyfunc(abs, 1, 1)) is None
 
 
