@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import array_api_compat
 import numpy as np
 
+from rpcnb.array.planes import array_planes
 from rpcnb.array.random import METHODS
 from rpcnb.array.statistics import array_statistics, array_text
 from rpcnb.array.table import operations
@@ -67,7 +68,8 @@ class Host:
             "random": _draw,
             "random.default_rng": np.random.default_rng,
             "text": lambda x: array_text(self._to_host(x)),
-            "statistics": array_statistics,
+            "statistics": lambda x: array_statistics(self._to_host(x)),
+            "planes": lambda x, side: array_planes(self._to_host(x), side),
         }
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:

@@ -92,6 +92,7 @@ _OWN = (
     Operation("item", "indexing", parameters_of("x, /"), "The value of its one element."),
     Operation("text", "display", parameters_of("x, /"), "What NumPy writes for it, shortened."),
     Operation("statistics", "display", parameters_of("x, /"), "Its extremes, mean, deviation."),
+    Operation("planes", "display", parameters_of("x, side, /"), "It as small pictures."),
     Operation(
         "ufunc", "numpy", parameters_of("name, method, inputs, options, out, /"),
         "A method of a ufunc.", writes=True,

@@ -197,6 +197,15 @@ class RemoteArray(ArrayMethods, HandleProxy):
         found: dict[str, Any] = self.engine.run("statistics", (self,), {})
         return found
 
+    def planes(self, side: int = 256) -> dict[str, NDArray[Any]]:
+        """Return ``min mean max`` of its blocks, as pictures of at most `side` by `side`.
+
+        One round trip of at most a megabyte, however large the array; NaN where a block has one.
+        """
+        found = self.engine.run("planes", (self, side), {})
+        shape = found.pop("shape")
+        return {name: np.frombuffer(data, "f4").reshape(shape) for name, data in found.items()}
+
     def __str__(self) -> str:
         return str(self.engine.run("text", (self,), {}))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cached_property
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -50,6 +51,8 @@ class ArrayCalls:
 
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
+        self.pinned: WeakKeyDictionary[RPCObjectRef, int] = WeakKeyDictionary()
+        """Owner of a view -> bytes of the buffer it keeps alive, as far as this side has seen it."""
 
     @cached_property
     def namespace(self) -> ArrayNamespace:
@@ -95,6 +98,7 @@ class ArrayCalls:
             for operand in operands:
                 if operand.base_id == array.base_id:  # a view: either may be written through
                     operand.forget_content()
+                    self._note_view(array, operand)
             return array
         if type(value) is tuple:
             ref, content = value
@@ -104,6 +108,11 @@ class ArrayCalls:
         if type(value) is list:
             return tuple([self._lift(item, operands) for item in value])
         return lift(value, self._remote)
+
+    def _note_view(self, view: RemoteArray, base: RemoteArray) -> None:
+        nbytes = max(base.nbytes, self.pinned.get(base.owner, 0))
+        if nbytes > view.nbytes:
+            self.pinned[view.owner] = nbytes
 
     def upload(self, host: NDArray[Any], device: Device | str | None) -> RemoteArray:
         """Upload a NumPy array; see `Engine.upload`."""

@@ -334,8 +334,12 @@ class Remote:
     def handles(self) -> HandleTable:
         """What the session holds for this side, our own helpers left out; sends nothing."""
         ours = {function.handle for function in tuple(self._builtins.values())}
-        refs = (owner.ref for owner in live_refs(self.session))
-        return HandleTable(handle_row(ref) for ref in refs if ref.handle not in ours)
+        pinned = self.arrays.pinned
+        return HandleTable(
+            handle_row(owner.ref, pinned.get(owner, 0))
+            for owner in live_refs(self.session)
+            if owner.ref.handle not in ours
+        )
 
     def ping(self) -> float:
         """Return the seconds of one round trip."""

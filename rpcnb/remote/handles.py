@@ -25,6 +25,8 @@ class HandleRow:
     """Bytes of an array; 0 where nobody knows."""
     base: int = 0
     """Number of the buffer an array lies in; views of one array share it."""
+    pins: int = 0
+    """Bytes of the buffer that a view keeps alive, where that is known to be more than its own."""
 
 
 class HandleTable(Sequence[HandleRow]):
@@ -47,27 +49,29 @@ class HandleTable(Sequence[HandleRow]):
 
     @property
     def nbytes(self) -> int:
-        """Bytes held by arrays: of the largest one in each buffer, so views are not added."""
+        """Bytes held by arrays: each buffer once, also where only a view of it is left."""
         largest: dict[int, int] = {}
         for row in self._rows:
             key = row.base or -row.handle
-            largest[key] = max(row.nbytes, largest.get(key, 0))
+            largest[key] = max(row.nbytes, row.pins, largest.get(key, 0))
         return sum(largest.values())
 
     def __repr__(self) -> str:
         lines = [f"{len(self)} handles, {self.nbytes:,} bytes in arrays"]
-        lines += [f"{row.handle:>6}  {row.kind:<8}  {row.summary}" for row in self._rows]
+        for row in self._rows:
+            view = f", a view that keeps {row.pins:,} bytes alive" if row.pins else ""
+            lines.append(f"{row.handle:>6}  {row.kind:<8}  {row.summary}{view}")
         return "\n".join(lines)
 
 
-def handle_row(ref: Ref) -> HandleRow:
-    """Make the row of one ref."""
+def handle_row(ref: Ref, pins: int = 0) -> HandleRow:
+    """Make the row of one ref, which keeps `pins` bytes alive if it is a view."""
     kind = ref.type_code.name.lower()
     match ref:
         case ArrayRef():
             dtype = ref.dtype if isinstance(ref.dtype, str) else "record"
             summary = f"{dtype}{list(ref.shape)} on {ref.device}"
-            return HandleRow(ref.handle, kind, summary, array_nbytes(ref), ref.base)
+            return HandleRow(ref.handle, kind, summary, array_nbytes(ref), ref.base, pins)
         case FunctionRef():
             return HandleRow(ref.handle, kind, ref.info.name)
         case ObjectRef():

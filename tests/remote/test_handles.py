@@ -47,3 +47,19 @@ def test_every_kind_has_a_row(remote: Remote) -> None:
     assert summaries["module"] == "numpy.linalg"
     assert "count_to" in summaries["iterator"]
     assert len(held) == 3
+
+
+def test_a_view_says_what_it_keeps_alive(remote: Remote, crossings: Callable[[], int]) -> None:
+    array = remote.zeros(1000)
+    view = array[1:][:2]
+    array.free()
+    del array
+    before = crossings()
+    (row,) = [row for row in remote.handles if row.kind == "array"]
+    assert (row.nbytes, row.pins) == (16, 8000)
+    assert remote.handles.nbytes == 8000
+    assert "keeps 8,000 bytes alive" in repr(remote.handles)
+    assert crossings() == before
+    copy = view.copy()
+    view.free()
+    assert remote.handles.nbytes == copy.nbytes == 16
