@@ -7,11 +7,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TORCH := $(VENV)-torch
+# "+cpu": pip finds it where PyTorch's own index is configured, and nothing larger in its place.
+TORCH_WHEEL ?= torch==2.13.0+cpu
 
 # An activated environment around us must not decide where pip installs or what Python imports.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 
-.PHONY: demo test test-nightly coverage lint bench clean
+.PHONY: demo test test-nightly test-torch coverage lint bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.has-demo
@@ -22,6 +25,10 @@ test: $(VENV)/.has-test
 
 test-nightly: $(VENV)/.has-test
 	$(BIN)/python -m pytest -m nightly --timeout 1800 $(ARGS)
+
+# In an environment of its own: the CPU's wheel, never the gigabytes of CUDA.
+test-torch: $(TORCH)/.made
+	$(TORCH)/bin/python -m pytest tests/session/test_pytorch.py $(ARGS)
 
 coverage: $(VENV)/.has-test
 	$(BIN)/python -m pytest --cov $(ARGS)
@@ -35,7 +42,7 @@ bench: $(VENV)/.has-bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(TORCH) build dist .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find rpcnb tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp, not the folder, says that an environment is whole: an interrupted one is made anew.
@@ -47,4 +54,10 @@ $(VENV)/.made:
 # One stamp for each extra of pyproject.toml, made again when that file changes.
 $(VENV)/.has-%: pyproject.toml $(VENV)/.made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	touch $@
+
+$(TORCH)/.made: pyproject.toml $(VENV)/.made
+	$(PYTHON) -m venv --clear $(TORCH)
+	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH_WHEEL)
+	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . hypothesis pytest pytest-timeout
 	touch $@

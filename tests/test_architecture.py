@@ -51,7 +51,9 @@ RULES = {
     "wire": Rule("core", {"msgpack": "*codec*"}, never=f"{IO} threading time"),
     "transport": Rule("core", never="asyncio"),
     "session": Rule(
-        "core", {"numpy": "*array* *device* local* cpu dtypes marshal"}, never="socket ssl"
+        "core",
+        {"numpy": "*array* *device* local* cpu dtypes marshal pytorch", "torch": "pytorch"},
+        never="socket ssl",
     ),
     "endpoint": Rule("core wire transport session"),
     "array": Rule("core session", NUMPY | {"array_api_compat": "*"}, never="socket"),

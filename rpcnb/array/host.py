@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import array_api_compat
 import numpy as np
 
+from rpcnb.array.elsewhere import method_elsewhere, ufunc_elsewhere
 from rpcnb.array.planes import array_planes
 from rpcnb.array.random import METHODS
 from rpcnb.array.statistics import array_statistics, array_text
@@ -64,7 +65,7 @@ class Host:
             "put": self._put,
             "item": lambda x: x.item(),
             "inplace": _in_place,
-            "ufunc": _ufunc,
+            "ufunc": self._ufunc,
             "random": _draw,
             "random.default_rng": np.random.default_rng,
             "text": lambda x: array_text(self._to_host(x)),
@@ -146,7 +147,27 @@ class Host:
         """Return a view for basic indexing, a copy for any other."""
         if array_functions.is_basic(key):
             return array_functions.view(self._backends, array, key)
+        library = array_api_compat.array_namespace(array)
+        if not array_api_compat.is_numpy_namespace(library):
+            key = _adapt(key, library)
         return array[key]
+
+    def _ufunc(
+        self,
+        name: str,
+        method: str,
+        inputs: Sequence[Any],
+        options: dict[str, Any],
+        out: Sequence[Any],
+    ) -> Any:
+        """Run a method of a ufunc; on another library than NumPy, the standard's function."""
+        library = self._library(inputs, {})
+        if array_api_compat.is_numpy_namespace(library):
+            return _ufunc(name, method, inputs, options, out)
+        if options or out:
+            raise NotImplementedError("options of ufuncs are for NumPy arrays")
+        function = ufunc_elsewhere(library, name, method)
+        return function(*(_adapt(one, library) for one in inputs))
 
     # --- results ------------------------------------------------------------------------------------
 
@@ -210,7 +231,9 @@ def _numpy_function(library: Any, prefix: str, name: str) -> Callable[..., Any]:
     return function
 
 
-def _method(_library: Any, _prefix: str, name: str) -> Callable[..., Any]:
+def _method(library: Any, _prefix: str, name: str) -> Callable[..., Any]:
+    if not array_api_compat.is_numpy_namespace(library):
+        return method_elsewhere(library, name)
     return lambda array, /, *args, **kwargs: getattr(array, name)(*args, **kwargs)
 
 

@@ -69,6 +69,13 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="where to write address and secret (a file in your runtime folder)",
     )
+    add(
+        "--device-backend",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="hold arrays in this library instead of NumPy: torch, or module:Class",
+    )
     add("--forward", metavar="HOST:PORT", help="serve another server's session: a gateway")
     add(
         "--in-process",
@@ -103,7 +110,7 @@ def make_server(args: argparse.Namespace) -> Server:
     """Return the server that was described, not started."""
     from rpcnb.endpoint.server import Server
 
-    if not (args.load or args.forward or args.allow_module):
+    if not (args.load or args.forward or args.allow_module or args.device_backend):
         message = "nothing to serve: name a FILE.py or module, or give --allow-module or --forward"
         raise CommandFailed(message, status=2)
     for entry in args.load:
@@ -117,6 +124,7 @@ def make_server(args: argparse.Namespace) -> Server:
         name=args.name,
         load=args.load,
         allowed_modules=args.allow_module,
+        device_backends=args.device_backend,
         open_next=_next_hop(args.forward) if args.forward else None,
         in_process=args.in_process,
         connection_file=args.connection_file,

@@ -20,6 +20,7 @@ from rpcnb.endpoint.broker import Broker
 from rpcnb.endpoint.credentials import ConnectionFile, new_token, secret_of, write_connection_file
 from rpcnb.endpoint.staff import ProcessStaff, Staff, ThreadStaff
 from rpcnb.endpoint.worker import Service, run_worker, serve_on_thread
+from rpcnb.session.backend import backend_module
 from rpcnb.session.functions import REGISTRY, FunctionRegistry
 from rpcnb.transport import registry as transports
 
@@ -50,6 +51,9 @@ class Server:
         Where the functions are; by default this process's.
     allowed_modules : sequence of str
         What `Remote.load_module` may load; ``numpy.*`` allows all below.
+    device_backends : sequence of str
+        Array libraries besides NumPy, such as ``torch``; the first that has a device holds new
+        arrays there.
     open_next : callable, optional
         Makes the session to serve instead of this process: a gateway.
     in_process : bool, optional
@@ -74,6 +78,7 @@ class Server:
         load: Sequence[str] = (),
         registry: FunctionRegistry = REGISTRY,
         allowed_modules: Sequence[str] = (),
+        device_backends: Sequence[str] = (),
         open_next: Callable[[], RPCSession] | None = None,
         in_process: bool | None = None,
         connection_file: Path | str | None = None,
@@ -84,11 +89,12 @@ class Server:
         self.name = name or os.uname().nodename
         self.token = token or new_token()
         self._secret = secret_of(self.token)
-        self._load = tuple(load)
+        self._load = (*load, *map(backend_module, device_backends))  # before workers are forked
         self._service = Service(
             name=self.name,
             registry=registry,
             allowed_modules=tuple(allowed_modules),
+            device_backends=tuple(device_backends),
             open_next=open_next,
             limits=limits,
         )
@@ -148,9 +154,7 @@ class Server:
         )
 
     def _describe(self) -> ConnectionFile:
-        return ConnectionFile(
-            self.url, self.token, os.getpid(), self.name, VERSION, time.time()
-        )
+        return ConnectionFile(self.url, self.token, os.getpid(), self.name, VERSION, time.time())
 
     def wait(self) -> None:
         """Block until `close` is called, by another thread or a signal handler."""

@@ -54,7 +54,7 @@ class Service:
     allowed_modules: tuple[str, ...] = ()
     """Modules that `load_module` may load; ``numpy.*`` allows all below."""
     device_backends: tuple[str, ...] = ()
-    """``module:Class`` of array backends besides NumPy's."""
+    """Names of array backends besides NumPy's; see `rpcnb.session.backend.make_backends`."""
     open_next: Callable[[], RPCSession] | None = None
     """Opens the session that a gateway serves instead of its own process."""
     limits: Limits = DEFAULT_LIMITS
@@ -157,11 +157,13 @@ def open_session(
     """Open what is served: this process, or the next server on the way."""
     if service.open_next is not None:
         return service.open_next()
+    from rpcnb.session.backend import make_backends
     from rpcnb.session.files import WorkFolder
     from rpcnb.session.local import LocalSession
 
     return LocalSession(
         service.registry,
+        backends=make_backends(service.device_backends),
         name=service.name,
         allowed_modules=service.allowed_modules,
         default_stream=stream,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rpcnb.core.values import ArrayRef, Handle, TypeCode
@@ -208,6 +209,38 @@ class ArrayBackend(ABC):
         """Return what makes `stream` the library's current queue within a ``with`` block."""
         del stream
         return nullcontext()
+
+
+OFFERED = {
+    "numpy": "rpcnb.session.cpu:NumPyBackend",
+    "torch": "rpcnb.session.pytorch:TorchBackend",
+}
+"""Names for `make_backends`: ``module:Class`` of the libraries known here."""
+
+
+def backend_module(name: str) -> str:
+    """Return the module of a backend, for whoever loads it beforehand."""
+    return OFFERED.get(name, name).partition(":")[0]
+
+
+def make_backends(names: Sequence[str]) -> tuple[ArrayBackend, ...]:
+    """Make backends by name, NumPy's last: a device belongs to the first that has it.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of `OFFERED`, or any ``module:Class``.
+
+    Raises
+    ------
+    ImportError
+        The library is not installed.
+    """
+    made = []
+    for name in dict.fromkeys((*names, "numpy")):
+        module, _, kind = OFFERED.get(name, name).partition(":")
+        made.append(getattr(import_module(module), kind)())
+    return tuple(made)
 
 
 def backend_of(backends: Sequence[ArrayBackend], obj: object) -> ArrayBackend | None:

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as nps
 
 from rpcnb.core.device import CPU
 from rpcnb.core.values import ArrayRef, TypeCode
-from rpcnb.session.backend import ArrayDescription, backend_of, c_order_blocks, held_nbytes
+from rpcnb.session.backend import (
+    ArrayDescription,
+    backend_module,
+    backend_of,
+    c_order_blocks,
+    held_nbytes,
+    make_backends,
+)
 from rpcnb.session.cpu import NumPyBackend
 from rpcnb.session.handles import HandleTable
 
@@ -65,3 +73,16 @@ def test_a_library_without_streams_needs_no_code_for_them() -> None:
     with backend.stream_context(stream) as current:
         assert current is None
     backend.synchronize(CPU, stream)
+
+
+def test_backends_are_made_by_name_with_numpys_last() -> None:
+    made = make_backends(["numpy", "rpcnb.session.cpu:NumPyBackend"])
+    assert [type(one) for one in made] == [NumPyBackend, NumPyBackend]
+    assert [type(one) for one in make_backends([])] == [NumPyBackend]
+    with pytest.raises(ImportError):
+        make_backends(["rpcnb_has_no_such_library:Backend"])
+
+
+def test_the_module_of_a_backend_can_be_loaded_beforehand() -> None:
+    assert backend_module("torch") == "rpcnb.session.pytorch"
+    assert backend_module("mine.arrays:Backend") == "mine.arrays"
