@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
 UFUNCS = {
     "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh",
@@ -118,3 +118,24 @@ def ufunc_elsewhere(xp: Any, name: str, method: str) -> Callable[..., Any]:
     if method != "__call__" or function is None:
         raise NotImplementedError(f"np.{name}.{method} runs on NumPy arrays only")
     return function
+
+
+_FLOATS = frozenset(["empty", "eye", "ones", "zeros", "linspace", "fft.fftfreq", "fft.rfftfreq"])
+
+
+def creation_dtype(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Return the dtype that NumPy gives a new array where none is asked for.
+
+    Other libraries have defaults of their own (PyTorch's is float32), and the namespace says that
+    there is one: None where the operation makes no array from nothing.
+    """
+    if name in _FLOATS:
+        numbers = [one for one in args if type(one) is complex]
+        return np.result_type(np.float64, *numbers)
+    if name == "full":
+        return np.asarray(kwargs.get("fill_value", args[-1])).dtype
+    if name == "arange":
+        values = {**kwargs, **dict(zip(("start", "stop", "step"), args, strict=False))}
+        numbers = [values.get(key) for key in ("start", "stop", "step")]
+        return np.asarray([number for number in numbers if number is not None]).dtype
+    return None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import array_api_compat
 import numpy as np
 
-from rpcnb.array.elsewhere import method_elsewhere, ufunc_elsewhere
+from rpcnb.array.elsewhere import creation_dtype, method_elsewhere, ufunc_elsewhere
 from rpcnb.array.planes import array_planes
 from rpcnb.array.random import METHODS
 from rpcnb.array.statistics import array_statistics, array_text
@@ -97,6 +97,9 @@ class Host:
         prefix, _, short = name.rpartition(".")
         run = _FINDERS.get(prefix, _standard)(library, prefix, short)
         if not array_api_compat.is_numpy_namespace(library):
+            if kwargs.get("dtype") is None:
+                dtype = creation_dtype(name, args, kwargs)
+                kwargs = kwargs if dtype is None else {**kwargs, "dtype": dtype}
             args = tuple(_adapt(arg, library) for arg in args)
             kwargs = {key: _adapt(arg, library) for key, arg in kwargs.items()}
         return self._result(run(*args, **kwargs), (*args, *kwargs.values()))

@@ -6,7 +6,7 @@ import array_api_compat.numpy as xp
 import numpy as np
 import pytest
 
-from rpcnb.array.elsewhere import UFUNCS, method_elsewhere, ufunc_elsewhere
+from rpcnb.array.elsewhere import UFUNCS, creation_dtype, method_elsewhere, ufunc_elsewhere
 
 VALUE = np.arange(24.0).reshape(2, 3, 4)
 CALLS = {
@@ -63,3 +63,27 @@ def test_what_the_standard_does_not_have_is_refused() -> None:
 @pytest.mark.parametrize(("numpys", "standard"), UFUNCS.items())
 def test_other_names_mean_the_same(numpys: str, standard: str) -> None:
     assert ufunc_elsewhere(xp, numpys, "__call__") is getattr(xp, standard)
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "kwargs"),
+    [
+        ("ones", ((2,),), {}),
+        ("eye", (2,), {}),
+        ("linspace", (0, 1, 3), {}),
+        ("linspace", (0, 1j, 3), {}),
+        ("full", ((2,), 3), {}),
+        ("full", ((2,),), {"fill_value": True}),
+        ("arange", (3,), {}),
+        ("arange", (0,), {"stop": 2.0}),
+        ("fft.fftfreq", (4,), {}),
+    ],
+)
+def test_new_arrays_have_numpys_dtypes(name: str, args: tuple, kwargs: dict) -> None:
+    part = xp.fft if name.startswith("fft.") else xp
+    made = getattr(part, name.removeprefix("fft."))(*args, **kwargs)
+    assert creation_dtype(name, args, kwargs) == made.dtype
+
+
+def test_other_operations_keep_their_dtype() -> None:
+    assert creation_dtype("sum", (VALUE,), {}) is None

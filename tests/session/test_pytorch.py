@@ -149,6 +149,12 @@ def test_creation_is_on_the_device_asked_for(remote: Remote, device: str) -> Non
         remote.zeros(3, device="cuda:77")
 
 
+def test_new_arrays_have_the_dtypes_the_namespace_promises(remote: Remote) -> None:
+    xp = remote.xp
+    assert xp.zeros(3).dtype == xp.linspace(0, 1, 3).dtype == xp.full(2, 1.5).dtype == xp.float64
+    assert xp.arange(3).dtype == xp.full(2, 1).dtype == xp.int64
+
+
 def test_figures_and_text_are_made_over_there(remote: Remote, device: str) -> None:
     array = remote.array(VALUE, device)
     assert array.summary() == "f64[2, 3, 4] 192 B ∈ [1, 24] μ=12.5 σ=6.922"  # noqa: RUF001
