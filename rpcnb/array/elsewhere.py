@@ -136,6 +136,6 @@ def creation_dtype(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
         return np.asarray(kwargs.get("fill_value", args[-1])).dtype
     if name == "arange":
         values = {**kwargs, **dict(zip(("start", "stop", "step"), args, strict=False))}
-        numbers = [values.get(key) for key in ("start", "stop", "step")]
-        return np.asarray([number for number in numbers if number is not None]).dtype
+        bounds: list[Any] = [values[key] for key in ("start", "stop", "step") if key in values]
+        return np.asarray([bound for bound in bounds if bound is not None]).dtype
     return None
