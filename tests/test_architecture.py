@@ -60,6 +60,7 @@ RULES = {
     "remote": Rule(
         "core session array endpoint.connect", NUMPY | {"tqdm": "progress"}, never="socket"
     ),
+    "tvm.py": Rule("endpoint.tvm_tracker"),
     "manager.py": Rule("core session remote"),
     # the secret that a person types into a notebook is kept where the endpoint keeps its own
     "notebook": Rule(
@@ -79,6 +80,7 @@ UNMIRRORED = {
     "__init__.py": "tests/test_exports.py",
     "testing/*": "suites, run by the tests that subclass them",
     "endpoint/handler.py": "an interface: tests/endpoint/test_connection.py",
+    "session/device_api.py": "an interface: tests/session/test_local_device.py",
     "demo/*": "run by the tests of the demo command and of the notebooks",
 }
 

@@ -21,5 +21,5 @@ def release_refs(value: Value, session: RPCSession) -> None:
         for item in value:
             release_refs(item, session)
     elif type(value) is dict:
-        for item in value.values():
+        for item in (*value, *value.values()):
             release_refs(item, session)
