@@ -44,13 +44,14 @@ SCHEMES: dict[str, str] = {
     "tcp": "rpcnb.endpoint.connect:open_socket",
     "unix": "rpcnb.endpoint.connect:open_socket",
     "memory": "rpcnb.endpoint.connect:open_socket",
+    "tvm": "rpcnb.endpoint.tvm_connect:open_tvm",
+    "tvm+tracker": "rpcnb.endpoint.tvm_connect:open_tvm_tracker",
 }
 """Scheme of a URL → ``module:function`` that opens a session; other packages add theirs by entry
 points of the group `ENTRY_POINT_GROUP`."""
 
 PLANNED = {
     "ssh": "use a tunnel for now: ssh -L 9090:127.0.0.1:9090 user@host, then 127.0.0.1:9090",
-    "tvm": "TVM's own protocol is not there yet",
     "dask": "dask is not there yet",
 }
 
@@ -89,7 +90,7 @@ def parse_url(text: str) -> Target:
     if scheme in PLANNED:
         message = f"{scheme}:// cannot be opened: {PLANNED[scheme]}"
         raise AddressError(message)
-    if scheme in ("unix", "memory"):
+    if scheme in {"unix", "memory", "tvm", "tvm+tracker"}:  # read further down
         return Target(scheme, text)
     match = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^/:\s]+):(\d{1,5})(?:/([\w.-]{0,64}))?", rest)
     if match is None:

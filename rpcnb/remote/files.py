@@ -62,6 +62,9 @@ def _send(
     on_progress: OnProgress | None,
 ) -> None:
     write = remote.builtin("rpcnb.upload")
+    if remote.session.whole_files:
+        write(target, 0, b"".join(pieces), True)
+        return
     write(target, 0, b"", True)
     offset = 0
     for piece in pieces:
@@ -73,6 +76,9 @@ def _send(
 
 def _receive(remote: Remote, name: str, on_progress: OnProgress | None) -> Iterator[bytes]:
     read = remote.builtin("rpcnb.download")
+    if remote.session.whole_files:
+        yield read(name, 0, None)
+        return
     offset = 0
     while piece := read(name, offset, PIECE):
         yield piece

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rpcnb.core.errors import FunctionNotFound
 from rpcnb.core.values import FunctionInfo
 from rpcnb.remote.function import RemoteFunction
 from rpcnb.remote.proxy import HandleProxy
@@ -29,14 +30,25 @@ class RemoteModule(HandleProxy):
 
     def __getattr__(self, name: str) -> RemoteFunction:
         # `_names` itself is missing while __init__ has not run, as in a half-made copy.
-        if name.startswith("_") or name not in self._names:
+        if name.startswith("_") or (self._names and name not in self._names):
             raise AttributeError(f"the remote module {self.__name__!r} offers no {name!r}")
         function = self._functions.get(name)
         if function is None:
             info = FunctionInfo(f"{self.__name__}.{name}")
             function = RemoteFunction(self._remote, None, info, find=lambda: self._find(name))
+            if not self._names:
+                self._fetch_now(function, name)
             self._functions[name] = function
         return function
+
+    def _fetch_now(self, function: RemoteFunction, name: str) -> None:
+        """Look a name up in a module that does not list its functions, as TVM's do not."""
+        try:
+            function.fetch()
+        except FunctionNotFound:
+            raise AttributeError(
+                f"the remote module {self.__name__!r} offers no {name!r}"
+            ) from None
 
     def _find(self, name: str) -> RemoteFunction:
         found = self._remote.builtin("rpcnb.module_function")(self, name)

@@ -137,6 +137,8 @@ class RPCSession(ABC):
 
     name: str = ""
     """What a user calls it; errors name it as a hop."""
+    whole_files: bool = False
+    """Whether a file can be moved as a whole only, not in pieces."""
     state = SessionState.LIVE
     """As a user sees it."""
 

@@ -123,6 +123,18 @@ class SessionCases:
     has_files = True
     has_modules = True
     """``math`` is on the allow-list."""
+    has_containers = True
+    """Containers, integers of any size and complex numbers may be passed."""
+    has_typed_errors = True
+    """Errors arrive with their class, arguments and traceback."""
+    has_catalogue = True
+    """Functions can be listed."""
+    has_array_work = True
+    """Arrays can be cast and strided over there."""
+    has_process_statistics = True
+    """The serving process counts for itself."""
+    has_device_names = True
+    """The CPU has a name, and there is only one."""
     has_true_async = True
     """Asynchronous calls return before they have run."""
 

@@ -74,6 +74,7 @@ class DataCases(SessionCases):
         np.testing.assert_array_equal(self.download(ref), np.arange(5.0))
         self.free(ref)
 
+    @needs("containers")
     def test_arrays_inside_containers_are_handles_too(self) -> None:
         returned = self.call("arrays", 3)
         for number, ref in enumerate(returned["all"]):
@@ -82,6 +83,7 @@ class DataCases(SessionCases):
         for ref in returned["all"]:
             self.free(ref)
 
+    @needs("containers")
     def test_giving_up_an_array_leaves_it_to_who_still_uses_it(self) -> None:
         array, total = self.call("make_holder", 100)
         assert self.call("sum", array) == 100.0
@@ -130,6 +132,7 @@ class DataCases(SessionCases):
         assert bytes(out) == source
         self.free(ref)
 
+    @needs("array_work")
     def test_arrays_are_copied_over_there(self) -> None:
         source, target = self.upload(np.arange(6.0)), self.upload(np.zeros(6, "<f4"))
         self.api.copy_data(source, target)
@@ -137,6 +140,7 @@ class DataCases(SessionCases):
         with pytest.raises(ArrayMismatch):
             self.api.copy_data(source, self.upload(np.zeros(5)))
 
+    @needs("array_work")
     def test_a_view_shares_its_bytes_and_its_base(self) -> None:
         ref = self.upload(np.arange(12.0).reshape(3, 4))
         view = self.call("rpcnb.array.view", ref, (slice(None, None, 2), 1))
@@ -157,6 +161,7 @@ class DataCases(SessionCases):
 
     # --- devices ------------------------------------------------------------------------------------
 
+    @needs("device_names")
     def test_the_cpu_exists_and_has_a_name(self) -> None:
         assert self.api.get_attr(CPU, DeviceAttr.EXIST) is True
         assert isinstance(self.api.get_attr(CPU, DeviceAttr.DEVICE_NAME), str)
@@ -178,6 +183,7 @@ class DataCases(SessionCases):
 
     # --- the session's own functions ----------------------------------------------------------------
 
+    @needs("catalogue")
     def test_the_functions_are_listed_with_their_signatures(self) -> None:
         listed = {entry["name"]: entry for entry in self.call("rpcnb.functions")}
         entry = listed["test.strcat"]
@@ -193,6 +199,7 @@ class DataCases(SessionCases):
         assert len(seconds) == 3
         assert all(0.0 < one < 1.0 for one in seconds)
 
+    @needs("process_statistics")
     def test_statistics_are_plain(self) -> None:
         counters = self.statistics()
         plain = {"handles", "nbytes", "calls", "rss", "pid", "uptime", "name", "bad_frees"}

@@ -8,8 +8,10 @@ import pytest
 from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.dispatch import Dispatcher
 from rpcnb.endpoint.socket_session import SocketSession
+from rpcnb.endpoint.tvm_connect import connect_tvm, parse_tvm_url
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession
+from rpcnb.testing.tvm_peer import TVMPeer
 from rpcnb.transport.memory import memory_pair
 from rpcnb.wire.handshake import Agreement, Intent
 from rpcnb.wire.messages import Side
@@ -61,3 +63,16 @@ def serve(registry):
 @pytest.fixture
 def served(serve) -> Served:
     return serve()
+
+
+@pytest.fixture
+def tvm_peer():
+    peer = TVMPeer()
+    yield peer
+    peer.close()
+
+
+@pytest.fixture
+def tvm_session(tvm_peer):
+    with connect_tvm(parse_tvm_url(tvm_peer.url), 10.0) as session:
+        yield session

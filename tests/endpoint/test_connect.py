@@ -67,6 +67,7 @@ def server(tmp_path):
         ("tcp://host:9090", Target("tcp", "tcp://host:9090")),
         ("unix:///run/x.sock", Target("unix", "unix:///run/x.sock")),
         ("memory://x", Target("memory", "memory://x")),
+        ("tvm://host:1?key=K", Target("tvm", "tvm://host:1?key=K")),
         ("local:", Target("local")),
         ("local", Target("local")),
         ("other://host:1", Target("other", "other://host:1")),
@@ -82,14 +83,14 @@ def test_what_is_no_address_is_answered_with_one(text) -> None:
         parse_url(text)
 
 
-@pytest.mark.parametrize("scheme", ["ssh", "tvm", "dask"])
+@pytest.mark.parametrize("scheme", ["ssh", "dask"])
 def test_what_is_planned_says_so(scheme) -> None:
     with pytest.raises(AddressError, match=f"{scheme}:// cannot be opened"):
         parse_url(f"{scheme}://host:1")
 
 
 def test_an_unknown_scheme_lists_the_known_ones() -> None:
-    with pytest.raises(AddressError, match="local, memory, rpcnb, tcp, unix"):
+    with pytest.raises(AddressError, match="local, memory, rpcnb, tcp, tvm, tvm\\+tracker, unix"):
         open_session("carrier-pigeon://host:1", token=new_token())
 
 

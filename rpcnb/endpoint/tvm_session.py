@@ -1,0 +1,465 @@
+"""`TVMSession`: an `RPCSession` whose other half is a server of TVM's own RPC.
+
+What TVM's protocol has is here; what it lacks is refused with a sentence that says so: keyword
+arguments, containers, callbacks, progress, cancelling, time-outs of single calls. Handles over
+there are addresses; they never leave this file: what callers get are counters of our own table, so
+that a handle freed twice is noticed here instead of crashing the server.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from itertools import count
+from typing import TYPE_CHECKING
+
+from rpcnb.core.device import CPU, Device, DeviceAttr
+from rpcnb.core.errors import (
+    ArrayMismatch,
+    DeviceError,
+    EncodeError,
+    ErrorInfo,
+    InvalidHandle,
+    RemoteProtocolError,
+    rebuild_exception,
+)
+from rpcnb.core.values import (
+    ArrayRef,
+    DenseArray,
+    DTypeValue,
+    FunctionInfo,
+    FunctionRef,
+    Handle,
+    ModuleRef,
+    ObjectRef,
+)
+from rpcnb.endpoint import tvm_builtins, tvm_values
+from rpcnb.endpoint.forks import forget_in_children
+from rpcnb.endpoint.housekeeper import HOUSEKEEPER
+from rpcnb.endpoint.transfer import host_view
+from rpcnb.endpoint.tvm_device import TVMDeviceAPI
+from rpcnb.endpoint.tvm_link import TVMLink, Undo, nothing_to_undo
+from rpcnb.endpoint.tvm_values import Held
+from rpcnb.session.base import (
+    DEFAULT_OPTIONS,
+    ENDED_CALL,
+    NO_OBSERVER,
+    CallObserver,
+    CallOptions,
+    HostBuffer,
+    RPCSession,
+)
+from rpcnb.wire.tvm import (
+    Call,
+    Code,
+    CopyAck,
+    CopyFrom,
+    CopyTo,
+    InitServer,
+    Packet,
+    Raised,
+    Result,
+    SystemCall,
+)
+from rpcnb.wire.tvm_values import (
+    TVMDevice,
+    TVMDType,
+    TVMHandle,
+    TVMObject,
+    TVMPointer,
+    TVMTensor,
+    TVMValue,
+    TypeIndex,
+    read_result,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rpcnb.core.values import Ref, TypeCode, Value
+    from rpcnb.session.device_api import DeviceAPI
+    from rpcnb.transport.base import Transport
+
+_AS_IT_IS = frozenset({type(None), bool, int, float, str, bytes})
+_ERROR_NAME = re.compile(r"(\w*(?:Error|Exception)): (.*)", re.DOTALL)
+_BYTE = TVMDType(1, 8)
+
+
+class TVMSession(RPCSession):
+    """A session on a TVM server.  One request at a time is out; threads wait for each other.
+
+    Parameters
+    ----------
+    transport : Transport
+        After the greeting.
+    name : str
+        What the server calls itself.
+    url : str
+        How it was reached; for messages.
+    constructor : sequence
+        Name of a function over there that makes the session to serve, and its arguments:
+        ``("rpc.Connect", host, port, key, False)`` goes on to another server.
+
+    Raises
+    ------
+    HandshakeError
+        The server speaks the dialect before 0.21.
+    RemoteError
+        The constructor raised.
+    """
+
+    whole_files = True
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        name: str = "tvm",
+        url: str = "",
+        constructor: Sequence[TVMValue] = (),
+    ) -> None:
+        self.name = name
+        self.url = url
+        self.link = TVMLink(transport, name)
+        self._handles = count(1)
+        self.table: dict[int, Held] = {}
+        self.calls = self.bad_frees = 0
+        self.began = time.monotonic()
+        self._devices: dict[Device, DeviceAPI] = {}
+        try:
+            self.ask(InitServer(tuple(constructor)), "the first request")
+        except BaseException:
+            self.link.close()
+            raise
+        HOUSEKEEPER.register(self.link)
+        forget_in_children(self.link)
+
+    # --- asking -------------------------------------------------------------------------------
+
+    def ask(self, packet: Packet, what: str, undo: Undo = nothing_to_undo) -> tuple[TVMValue, ...]:
+        """Send one request and return the values of its answer."""
+        (answer,) = self.link.ask(packet, what=what, undo=undo)
+        return self.values_of(answer)
+
+    def system_call(self, code: Code, *args: TVMValue, undo: Undo = nothing_to_undo) -> TVMValue:
+        """Make one of the protocol's own calls; return its one value."""
+        values = self.ask(SystemCall(code, args), code.name.lower(), undo)
+        if len(values) != 1:
+            message = f"{code.name} was answered with {len(values)} values"
+            raise self.link.end(RemoteProtocolError(message))
+        return values[0]
+
+    def values_of(self, answer: Packet) -> tuple[TVMValue, ...]:
+        """Return the values of an answer, or raise what the server raised."""
+        if isinstance(answer, Result):
+            return answer.values
+        if isinstance(answer, Raised):
+            raise rebuild_exception(describe_error(answer.message, self.name))
+        message = f"{self.name} answered with a {type(answer).__name__}"
+        raise self.link.end(RemoteProtocolError(message))
+
+    # --- functions ----------------------------------------------------------------------------
+
+    def get_function(self, name: str) -> FunctionRef | None:
+        """Look a function up over there; ``rpcnb.*`` are offered by this session itself."""
+        if name.startswith("rpcnb."):
+            self._check_open()
+            run = tvm_builtins.find(self, name)
+            return None if run is None else self.hold_local(name, run)
+        if not name:  # what a ping asks for
+            name = "\x01"
+        pointer = self.system_call(Code.GET_GLOBAL_FUNC, name, undo=self._undo_pointer)
+        if not isinstance(pointer, TVMPointer) or not pointer.value:
+            return None
+        found = self.hold_object(TVMObject(TypeIndex.FUNCTION, pointer.value), name)
+        assert isinstance(found, FunctionRef)  # by its type index
+        return found
+
+    def call_func(
+        self,
+        func: FunctionRef,
+        args: Sequence[Value] = (),
+        kwargs: Mapping[str, Value] | None = None,
+        *,
+        options: CallOptions = DEFAULT_OPTIONS,
+        observer: CallObserver = NO_OBSERVER,
+    ) -> Value:
+        """Call over there and wait; an interrupt stops the waiting, TVM cannot stop the call."""
+        held = self.held(func)
+        observer.begun(ENDED_CALL)
+        self._check_call(kwargs, options)
+        if held.run is not None:
+            return held.run(*args)
+        self.calls += 1
+        temporary: list[ArrayRef] = []
+        try:
+            values = [self.lower(value, temporary) for value in args]
+            call = Call(held.pointer, tuple(values))
+            return self.lift(self.ask(call, func.info.name or "the call", self._undo_result))
+        finally:
+            for array in temporary:
+                self.free_handle(array.handle, array.type_code)
+
+    @staticmethod
+    def _check_call(kwargs: Mapping[str, Value] | None, options: CallOptions) -> None:
+        if kwargs:
+            message = "functions of a TVM server take no keyword arguments; pass them by position"
+            raise EncodeError(message)
+        if options.timeout is not None:
+            message = (
+                "TVM has no time-out for one call; connect with tvm://…?timeout=S, after which the "
+                "server ends the whole session"
+            )
+            raise EncodeError(message)
+        if options.stream:
+            message = "TVM runs calls one by one; use the device's set_stream for its kernels"
+            raise EncodeError(message)
+
+    # --- values -------------------------------------------------------------------------------
+
+    def lower(self, value: Value, temporary: list[ArrayRef]) -> TVMValue:
+        """Turn a value into TVM's; arrays made for it are added to `temporary`."""
+        if type(value) in _AS_IT_IS:
+            return value
+        if isinstance(value, ArrayRef):
+            return self.tensor(value)
+        if isinstance(value, FunctionRef | ModuleRef | ObjectRef):
+            return self._lower_handle(value)
+        if isinstance(value, DTypeValue):
+            return tvm_values.to_tvm_dtype(value.dtype)
+        if isinstance(value, DenseArray):
+            return self._lower_array(value, temporary)
+        if isinstance(value, Device):
+            return tvm_values.to_tvm_device(value)
+        raise tvm_values.refuse(value)
+
+    def _lower_handle(self, value: FunctionRef | ModuleRef | ObjectRef) -> TVMHandle:
+        held = self.held(value)
+        if held.run is not None:
+            message = f"{held.ref!r} is a function of this side; TVM can be given its own only"
+            raise EncodeError(message)
+        if held.type_index in {TypeIndex.FUNCTION, TypeIndex.MODULE}:
+            return TVMHandle(held.type_index, held.pointer)
+        return TVMHandle(TypeIndex.REMOTE_OBJECT, held.pointer)
+
+    def _lower_array(self, value: DenseArray, temporary: list[ArrayRef]) -> TVMValue:
+        if value.is_scalar:
+            return tvm_values.scalar(value)
+        array = self.make_array(value)
+        temporary.append(array)
+        return self.tensor(array)
+
+    def make_array(self, value: DenseArray, device: Device = CPU) -> ArrayRef:
+        """Make an array over there of one that came by value; the caller owns it."""
+        api = self.get_device_api(device)
+        assert api is not None  # allow_missing is off
+        array = api.alloc_data(device, value.shape, value.dtype)
+        self.copy_to_remote(value.data, array, len(value.data))
+        return array
+
+    def lift(self, values: Sequence[TVMValue]) -> Value:
+        """Turn what a call returned into a value."""
+        value = read_result(values)
+        match value:
+            case TVMObject():
+                return self.hold_object(value)
+            case TVMDType():
+                spelled = tvm_values.from_tvm_dtype(value)
+                return DTypeValue(spelled[0]) if spelled else str(tuple(value))
+            case TVMDevice():
+                return tvm_values.from_tvm_device(value)
+            case TVMPointer():
+                return value.value
+            case _:
+                return value
+
+    # --- handles ------------------------------------------------------------------------------
+
+    def held(self, ref: Ref) -> Held:
+        """Return what a ref of this session stands for.
+
+        Raises
+        ------
+        InvalidHandle
+            It was freed, is unknown, or of another kind.
+        SessionClosed
+            The session is over.
+        """
+        self._check_open()
+        held = self.table.get(ref.handle)
+        if held is None:
+            message = f"handle {ref.handle} is unknown to this session, or was freed"
+            raise InvalidHandle(message, handle=ref.handle, reason="freed")
+        if held.ref.type_code is not ref.type_code:
+            message = f"handle {ref.handle} is a {held.ref.type_code.name.lower()}"
+            raise InvalidHandle(message, handle=ref.handle, reason="kind")
+        return held
+
+    def tensor(self, array: ArrayRef) -> TVMTensor:
+        """Return the tensor of an array of this session."""
+        tensor = self.held(array).tensor
+        assert tensor is not None  # every array has one
+        return tensor
+
+    def hold_object(self, item: TVMObject, name: str = "", module: Held | None = None) -> Ref:
+        """Issue a handle for something the server gave us."""
+        handle = Handle(next(self._handles))
+        ref: Ref | None = None
+        if item.tensor is not None:
+            ref = tvm_values.make_array_ref(handle, item.tensor, handle)
+        ref = ref or tvm_values.make_ref(handle, item.type_index, name)
+        tensor = item.tensor if isinstance(ref, ArrayRef) else None
+        release = free_packet(item.pointer)
+        self.table[handle] = Held(
+            ref, item.type_index, item.pointer, tensor, release, module=module
+        )
+        return ref
+
+    def hold_memory(self, tensor: TVMTensor) -> ArrayRef:
+        """Issue a handle for memory that this side allocated."""
+        release = SystemCall(Code.DEV_FREE_DATA, (tensor.device, TVMPointer(tensor.data)))
+        handle = Handle(next(self._handles))
+        ref = tvm_values.make_array_ref(handle, tensor, handle)
+        assert ref is not None  # only what has a spelling here is allocated
+        self.table[handle] = Held(ref, TypeIndex.TENSOR, 0, tensor, release)
+        return ref
+
+    def hold_view(self, array: ArrayRef, tensor: TVMTensor) -> ArrayRef:
+        """Issue a handle for a part of an array, which keeps its memory alive."""
+        held = self.held(array)
+        base = held.base or held
+        base.pins.append(False)
+        handle = Handle(next(self._handles))
+        ref = tvm_values.make_array_ref(handle, tensor, base.ref.handle)
+        assert ref is not None  # as that of the array
+        self.table[handle] = Held(ref, TypeIndex.TENSOR, 0, tensor, base=base)
+        return ref
+
+    def hold_local(self, name: str, run: tvm_builtins.Builtin) -> FunctionRef:
+        """Issue a handle for a function of this side."""
+        ref = FunctionRef(Handle(next(self._handles)), FunctionInfo(name))
+        self.table[ref.handle] = Held(ref, run=run)
+        return ref
+
+    def free_handle(self, handle: Handle, type_code: TypeCode, count: int = 1) -> None:
+        """Leave it for the next request to take along.  Safe in finalizers."""
+        del type_code
+        if self.link.reason is not None:
+            return
+        held = self.table.pop(handle, None)
+        self.bad_frees += count - 1 if held is not None else count
+        if held is None:
+            return
+        root = held.base or held
+        if root.pins.pop() and root.release is not None:
+            self.link.released.append(root.release)
+            HOUSEKEEPER.notice()
+
+    def _undo_pointer(self, answer: Packet) -> None:
+        if isinstance(answer, Result) and isinstance(answer.values[0], TVMPointer):
+            self._release(answer.values[0].value)
+
+    def _undo_result(self, answer: Packet) -> None:
+        if isinstance(answer, Result):
+            value = read_result(answer.values)
+            if isinstance(value, TVMObject):
+                self._release(value.pointer)
+
+    def _release(self, pointer: int) -> None:
+        release = free_packet(pointer)
+        if release is not None:
+            self.link.released.append(release)
+
+    # --- copies -------------------------------------------------------------------------------
+
+    def copy_to_remote(self, source: HostBuffer, target: ArrayRef, nbytes: int) -> None:
+        """Send bytes in one packet, as the protocol has it; an interrupt waits for its end."""
+        view = host_view(source, nbytes)
+        span = self._span(target, nbytes)
+        if nbytes:
+            packet = CopyTo(span, view)
+            (answer,) = self.link.ask(packet, what="an upload", patient=True)
+            self.values_of(answer)
+
+    def copy_from_remote(self, source: ArrayRef, target: HostBuffer, nbytes: int) -> None:
+        """Receive bytes straight into `target`; an interrupt waits for their end."""
+        view = host_view(target, nbytes, writable=True)
+        span = self._span(source, nbytes)
+        if nbytes:
+            packet = CopyFrom(span, nbytes)
+            (answer,) = self.link.ask(packet, what="a download", target=view, patient=True)
+            if not isinstance(answer, CopyAck):
+                self.values_of(answer)
+
+    def _span(self, array: ArrayRef, nbytes: int) -> TVMTensor:
+        """Return part of an array as bytes: TVM's server copies whole tensors only."""
+        tensor = self.tensor(array)
+        whole = tvm_values.nbytes_of(tensor)
+        if array.byte_offset < 0 or array.byte_offset + nbytes > whole:
+            message = f"{nbytes:,} bytes from {array.byte_offset:,} on are not in {whole:,} bytes"
+            raise ArrayMismatch(message)
+        offset = tensor.byte_offset + array.byte_offset
+        return TVMTensor(tensor.data, tensor.device, _BYTE, (nbytes,), offset)
+
+    # --- devices and the rest -------------------------------------------------------------------
+
+    def get_device_api(self, device: Device, *, allow_missing: bool = False) -> DeviceAPI | None:
+        """Ask once whether the device exists."""
+        self._check_open()
+        api = self._devices.get(device)
+        if api is None:
+            api = TVMDeviceAPI(self)
+            if not api.get_attr(device, DeviceAttr.EXIST):
+                if allow_missing:
+                    return None
+                message = f"{self.name} has no device {device}"
+                raise DeviceError(message)
+            self._devices[device] = api
+        return api
+
+    def _check_open(self) -> None:
+        if self.link.reason is not None:
+            raise self.link.closed_error()
+
+    def is_local_session(self) -> bool:
+        """Tell that the data is elsewhere."""
+        return False
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session is over, for whatever reason."""
+        return self.link.reason is not None
+
+    def shutdown(self) -> None:
+        """Say goodbye; the server ends the session's process, and with it all it held."""
+        self.link.close()
+        self.table.clear()
+
+    def statistics(self) -> dict[str, object]:
+        """Return counters of this side."""
+        link = self.link
+        return {
+            "calls": self.calls,
+            "requests": link.requests,
+            "packets_received": link.wire.packets_received,
+            "bytes_sent": link.transport.bytes_sent,
+            "handles": len(self.table),
+            "bad_frees": self.bad_frees,
+            "releases_queued": len(link.released),
+        }
+
+
+def free_packet(pointer: int) -> Packet | None:
+    """Return the request that gives an object up; None for null."""
+    return SystemCall(Code.FREE_HANDLE, (TVMPointer(pointer),)) if pointer else None
+
+
+def describe_error(message: str, server: str) -> ErrorInfo:
+    """Return what is known about a remote exception, of which TVM sends its text only.
+
+    Without a class in the text it is a `RuntimeError`, as for TVM's own clients.
+    """
+    match = _ERROR_NAME.match(message)
+    if match is None:
+        return ErrorInfo("RPCError", message, "RuntimeError", (), "", (server,))
+    return ErrorInfo(match[1], match[2], match[1], (), "", (server,))
