@@ -401,6 +401,8 @@ class Connection:
         pending = self.pending.pop(message.id, None)
         if pending is not None:
             pending.resolve(_RETURNED, message.value)
+        else:
+            self.handler.on_stray(message.value)
 
     def _on_stopped(self, message: Stopped) -> None:
         status = CallStatus.DEADLINE if message.reason else CallStatus.CANCELLED

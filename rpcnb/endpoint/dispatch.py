@@ -344,6 +344,9 @@ class Dispatcher:
         """Say where a piece of an upload goes."""
         return self._uploads.target(message)
 
+    def on_stray(self, value: Value) -> None:
+        """Ignore: what a callback returned names nothing of this session."""
+
     def on_takeover(self) -> None:
         """Tell callers that their calls run: only those that take long get here."""
         for served in list(self.calls.values()):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rpcnb.core.values import Value
     from rpcnb.wire.messages import CallFunc, CopyToRemote, Request
 
 
@@ -30,6 +31,9 @@ class Handler(Protocol):
 
     def upload_target(self, message: CopyToRemote) -> memoryview:
         """Say where a piece of an upload goes (see `rpcnb.wire.base.PayloadSink`)."""
+
+    def on_stray(self, value: Value) -> None:
+        """Take note of a result that came when nobody waited for it any more."""
 
     def on_takeover(self) -> None:
         """Take note that the background thread reads, because the foreground has been busy."""

@@ -41,6 +41,7 @@ from rpcnb.session.base import (
     RunningCall,
     raise_or_return,
 )
+from rpcnb.session.refs import release_refs
 from rpcnb.wire.messages import (
     CallFunc,
     Cancel,
@@ -413,6 +414,10 @@ class SocketSession(RPCSession):
 
     def on_free(self, handles: Sequence[tuple[int, int, int]]) -> None:
         """Ignore: what is lent to the server lives as long as the call."""
+
+    def on_stray(self, value: Value) -> None:
+        """Give back what an orphaned call returned after all."""
+        release_refs(value, self)
 
     def on_takeover(self) -> None:
         """Nothing to announce."""

@@ -53,6 +53,7 @@ class Owner:
         self.requests: list[Request] = []
         self.cancelled: list[int] = []
         self.freed: list[tuple[int, int, int]] = []
+        self.strays: list[object] = []
         self.closed = threading.Event()
         self.takeover = threading.Event()
         self.reason: Exception | None = None
@@ -76,6 +77,9 @@ class Owner:
 
     def upload_target(self, message: CopyToRemote) -> memoryview:
         return memoryview(bytearray(message.nbytes))
+
+    def on_stray(self, value: object) -> None:
+        self.strays.append(value)
 
     def on_takeover(self) -> None:
         self.takeover.set()
@@ -244,6 +248,21 @@ def test_what_happens_during_a_call_reaches_its_observer(link: Link) -> None:
     link.client.send_request(pending, CallFunc(pending.id, 1))
     link.client.wait(pending, Deadline.after(SOON))
     assert seen == ["started", (1, 2, "half"), ("stdout", "hello")]
+
+
+def test_a_late_result_is_handed_to_the_owner(link: Link) -> None:
+    kept: list[CallFunc] = []
+    link.server_owner.answer = kept.append
+    pending = link.client.open_request()
+    link.client.send_request(pending, CallFunc(pending.id, 1))
+    ping = link.client.open_request()
+    link.client.send_request(ping, Ping(ping.id))
+    link.client.wait(ping, Deadline.after(SOON))
+    link.client.pending.pop(pending.id)  # given up
+    link.server.post(Return(kept[0].id, "late"))
+    link.server_owner.answer = lambda message: link.server.post(Return(message.id, "next"))
+    assert link.ask(1).value == "next"
+    assert link.client_owner.strays == ["late"]
 
 
 def test_a_cancelled_request_ends_as_cancelled(link: Link) -> None:

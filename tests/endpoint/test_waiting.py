@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from rpcnb.core.errors import RemoteInterrupted
@@ -77,6 +78,7 @@ def session(request: pytest.FixtureRequest, remote: Remote) -> Iterator[SocketSe
     registry = FunctionRegistry()
     registry.add("loop", remote.loop)
     registry.add("stubborn", remote.stubborn)
+    registry.add("stubborn_array", lambda: (remote.stubborn(), np.zeros(3))[1])
     registry.add("echo", lambda value: value)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with Server(url=request.param, registry=registry, in_process=True) as server:
@@ -117,6 +119,20 @@ def test_a_second_press_stops_waiting_for_what_cannot_be_stopped(session, remote
     assert not caught.value.confirmed
     remote.let_go.set()
     assert [session.call_func(echo, (n,)) for n in (1, 2, 3)] == [1, 2, 3]
+
+
+def test_what_an_orphaned_call_returns_is_given_back(session, remote, look_up) -> None:
+    presser = Presser(0.0, 0.3)
+    statistics, make = look_up("rpcnb.statistics"), look_up("stubborn_array")
+    held = session.call_func(statistics)["handles"]
+    with pytest.raises(RemoteInterrupted, match="may still run"):
+        session.call_func(make, observer=presser)
+    presser.thread.join(WAIT)
+    remote.let_go.set()
+    end = time.monotonic() + WAIT
+    while session.call_func(statistics)["handles"] > held and time.monotonic() < end:
+        session.flush_released()
+    assert session.call_func(statistics)["handles"] == held
 
 
 def test_a_call_that_ends_by_itself_says_so_and_gives_its_result_back(
