@@ -93,13 +93,17 @@ class Owner:
 class Link:
     """Both ends of a connection; each end has its background reader."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, start: bool = True) -> None:
         near, far = memory_pair()
         self.client_owner, self.server_owner = Owner(), Owner()
         self.client = Connection(near, WireV1(Side.CLIENT), self.client_owner)
         self.server = Connection(far, WireV1(Side.SERVER), self.server_owner)
         self.client_owner.connection = self.client
         self.server_owner.connection = self.server
+        if start:
+            self.start()
+
+    def start(self) -> None:
         self.client.ensure_background()
         self.server.ensure_background()
 
@@ -204,8 +208,10 @@ def test_a_callback_is_called_by_the_background_thread(link: Link) -> None:
     assert outcome == [(CallStatus.RETURN, "x")]
 
 
-def test_the_background_thread_parks_under_a_long_wait_and_comes_back(link: Link) -> None:
+def test_the_background_thread_parks_under_a_long_wait_and_comes_back() -> None:
+    link = Link(start=False)
     link.client._reading.acquire()  # this thread is the reader, and stays at it
+    link.start()
     pause, end = threading.Event(), Deadline.after(SOON)
     while not link.client._parked and not end.expired():
         pause.wait(0.005)
@@ -215,6 +221,8 @@ def test_the_background_thread_parks_under_a_long_wait_and_comes_back(link: Link
     pending = link.client.open_request(lambda *_: arrived.set())
     link.client.send_request(pending, CallFunc(pending.id, 1))
     assert arrived.wait(SOON)
+    link.client.close()
+    link.server.close()
 
 
 def test_taking_over_is_announced_to_the_owner(link: Link) -> None:
