@@ -18,12 +18,17 @@ from rpcnb.core.dtype import element_count, itemsize_of
 from rpcnb.core.errors import ArrayMismatch, EncodeError, FunctionNotFound, SessionError
 from rpcnb.core.values import ArrayRef, DenseArray, DTypeValue, FunctionRef, ModuleRef, Value
 from rpcnb.endpoint.tvm_values import nbytes_of, pack_scalar, scalar
+from rpcnb.wire.tvm import Call
+from rpcnb.wire.tvm_values import read_result
 
 if TYPE_CHECKING:
     from rpcnb.core.dtype import DType
     from rpcnb.endpoint.tvm_session import TVMSession
 
 Builtin: TypeAlias = Callable[..., Value]
+
+TOGETHER = 200
+"""Requests sent before an answer is read: few enough for the answers to fit into the buffers."""
 
 
 def find(session: TVMSession, name: str) -> Builtin | None:
@@ -47,6 +52,28 @@ def call(session: TVMSession, name: str, *args: Value) -> Value:
         return session.call_func(function, args)
     finally:
         session.free_handle(function.handle, function.type_code)
+
+
+def functions(session: TVMSession) -> Value:
+    """Return the names of all the server's functions; of nothing more does TVM tell.
+
+    There are thousands, and each is asked for by its number: many requests go together, as the
+    network's delay would otherwise be paid for each.
+    """
+    name_of = call(session, "ffi.FunctionListGlobalNamesFunctor")
+    try:
+        pointer = session.held(name_of).pointer
+        total = int(session.call_func(name_of, (-1,)))
+        requests = [Call(pointer, (number,)) for number in range(total)]
+        names: list[str] = []
+        for start in range(0, total, TOGETHER):
+            asked = requests[start : start + TOGETHER]
+            answers = session.link.ask(*asked, what="the list of functions")
+            names += [str(read_result(session.values_of(answer))) for answer in answers]
+    finally:
+        session.free_handle(name_of.handle, name_of.type_code)
+    nothing = {"parameters": None, "returns": "", "doc": "", "is_generator": False}
+    return [{"name": name, "is_async": False} | nothing for name in names]
 
 
 # --- files and modules -------------------------------------------------------------------------
@@ -280,6 +307,7 @@ _FUNCTIONS: dict[str, Builtin] = {
     "rpcnb.array.create": create,
     "rpcnb.array.view": view,
     "rpcnb.download": download,
+    "rpcnb.functions": functions,
     "rpcnb.listdir": listdir,
     "rpcnb.load_module": load_module,
     "rpcnb.module_function": module_function,

@@ -105,6 +105,15 @@ def test_other_operations_are_refused_with_what_to_do(builtin) -> None:
         builtin("array.call", "matmul")
 
 
+def test_functions_are_listed_by_name_many_at_a_time(tvm_peer, tvm_session, builtin) -> None:
+    names = [f"f{number}" for number in range(450)]
+    tvm_peer.functions["names"] = lambda n: (1, len(names)) if n < 0 else (65, names[n])
+    found = tvm_session.get_function("names")
+    pointer = TVMPointer(tvm_session.table[found.handle].pointer)
+    tvm_peer.functions["ffi.FunctionListGlobalNamesFunctor"] = lambda: (68, pointer)
+    assert [entry["name"] for entry in builtin("functions")] == names
+
+
 def test_files_are_moved_whole_by_tvms_own_functions(tvm_peer, builtin) -> None:
     files = {}
     tvm_peer.functions["tvm.rpc.server.upload"] = lambda n, d: (files.update({n: d}), (0, None))[1]

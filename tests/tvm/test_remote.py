@@ -12,6 +12,7 @@ from rpcnb.core.errors import (
     ArrayMismatch,
     DeadlineExceeded,
     EncodeError,
+    FunctionNotFound,
     HandshakeError,
     OutcomeUnknown,
     RemoteError,
@@ -40,6 +41,13 @@ def test_a_url_opens_a_session(port) -> None:
         assert remote.get_function("test.add_one")(1) == 2
         assert remote.name == KEY
         assert 0 < remote.ping() < 5
+
+
+def test_the_servers_functions_are_listed(remote) -> None:
+    assert {"test.add_one", "tvm.rpc.server.upload"} <= set(remote.functions)
+    assert remote.fn.test.add_one(1) == 2
+    with pytest.raises(FunctionNotFound, match=r"test\.add_one"):
+        remote.get_function("test.addone")
 
 
 # --- functions and values ----------------------------------------------------------------------
