@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import array_api_compat
+import array_api_compat.numpy  # else loaded by the first operation of every worker
 import numpy as np
 
 from rpcnb.array.elsewhere import creation_dtype, method_elsewhere, ufunc_elsewhere
@@ -28,6 +29,7 @@ from rpcnb.session.backend import ArrayBackend, backend_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+OPERATIONS = operations()
 SMALL = 8
 """Elements of the largest result whose content comes with the reply."""
 _INLINED = "biufc"
@@ -90,8 +92,7 @@ class Host:
         own = self._own.get(name)
         if own is not None:
             return self._result(own(*args, **kwargs), () if name == "put" else args)
-        operation = operations().get(name)
-        if operation is None:
+        if name not in OPERATIONS:
             raise PermissionDenied(f"{name!r} is no array operation")
         library = self._library(args, kwargs)
         prefix, _, short = name.rpartition(".")

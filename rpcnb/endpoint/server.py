@@ -187,7 +187,13 @@ class Server:
         return f"<rpcnb.Server {self.name} {self.url} {state}, {self.sessions} sessions>"
 
 
-WARM = ("rpcnb.session.local", "rpcnb.session.files", "rpcnb.session.tqdm_hook", "tempfile")
+WARM = (
+    "rpcnb.session.local",
+    "rpcnb.session.files",
+    "rpcnb.session.tqdm_hook",
+    "rpcnb.array.host",  # by name: nothing here knows what it is
+    "tempfile",
+)
 """What workers need and the broker does not: loaded before they are forked, it costs each of them
 1.5 MB less."""
 
