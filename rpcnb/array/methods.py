@@ -99,9 +99,10 @@ class ArrayMethods:
         Raises
         ------
         ValueError
-            Another device. Data comes here by `to_numpy` only.
+            Another device; also ``"cpu"``, by which other libraries mean this machine's memory:
+            data comes here by `to_numpy` only.
         """
-        if stream is not None or str(device) not in {str(self.device), self.device.type.name}:
+        if stream is not None or str(device) != str(self.device):
             raise ValueError(f"it is on {self.device} over there; to_numpy() brings it here")
         return self
 
