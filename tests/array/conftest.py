@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import warnings
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,10 +30,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     registry.add("total", lambda array: float(array.sum()))
     file = tmp_path_factory.mktemp("server") / "connection.json"
     allowed = ["numpy.linalg", "scipy.signal"]
-    with Server(
-        registry=registry, name="lab", allowed_modules=allowed, connection_file=file
-    ) as running:
-        yield running
+    made = Server(registry=registry, name="lab", allowed_modules=allowed, connection_file=file)
+    with warnings.catch_warnings():  # workers inherit the filters, and this run's raise errors
+        warnings.simplefilter("always")
+        made.start()
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="module")
