@@ -1,0 +1,392 @@
+"""`TVMFront`: serves any `RPCSession` to one client that speaks TVM's RPC.
+
+What a client takes for addresses are numbers of a table that belongs to its connection: a number
+that was never given out, or was given back, is an error of that one request.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from rpcnb.core.device import DeviceAttr
+from rpcnb.core.errors import (
+    DeviceError,
+    EncodeError,
+    InvalidHandle,
+    LocalProtocolError,
+    ProtocolError,
+    RemoteError,
+    RemoteProtocolError,
+    TransportError,
+)
+from rpcnb.core.values import (
+    OWNED_REFS,
+    ArrayRef,
+    DenseArray,
+    DTypeValue,
+    FunctionRef,
+    ModuleRef,
+    Ref,
+)
+from rpcnb.endpoint import tvm_values
+from rpcnb.session.refs import release_refs
+from rpcnb.wire.tvm import (
+    Call,
+    Code,
+    CopyAck,
+    CopyFrom,
+    CopyTo,
+    InitServer,
+    Packet,
+    Raised,
+    Result,
+    Shutdown,
+    SystemCall,
+    TVMWire,
+    encode,
+)
+from rpcnb.wire.tvm_values import (
+    TVMDevice,
+    TVMDType,
+    TVMHandle,
+    TVMPointer,
+    TVMTensor,
+    TVMValue,
+    TypeIndex,
+)
+
+if TYPE_CHECKING:
+    from rpcnb.core.device import Device
+    from rpcnb.core.values import Value
+    from rpcnb.session.base import RPCSession
+    from rpcnb.session.device_api import DeviceAPI
+    from rpcnb.transport.base import Transport
+
+LOG = logging.getLogger(__name__)
+OPAQUE = 74
+"""Type index of an object that is nothing more special."""
+_INDEX: dict[type, TypeIndex] = {
+    type(None): TypeIndex.NONE,
+    bool: TypeIndex.BOOL,
+    int: TypeIndex.INT,
+    float: TypeIndex.FLOAT,
+    str: TypeIndex.STR,
+    bytes: TypeIndex.BYTES,
+}
+
+Entry: TypeAlias = Ref | Callable[..., "Value"]
+"""What a number of the table stands for: something of the session, or a function of this file."""
+
+
+class TVMFront:
+    """Serves one connection.
+
+    Parameters
+    ----------
+    session : RPCSession
+        What is served; shut down by the caller.
+    transport : Transport
+        After the greeting.
+    """
+
+    def __init__(self, session: RPCSession, transport: Transport) -> None:
+        self._session = session
+        self._transport = transport
+        self._wire = TVMWire(self._sink)
+        self._numbers = count(0x1000, 0x10)
+        self.table: dict[int, Entry] = {}
+        self._begun = False
+
+    def serve(self) -> None:
+        """Answer requests until the client leaves, or sends what makes no sense."""
+        try:
+            while nbytes := self._transport.receive_into(self._wire.receive_buffer()):
+                for packet in self._wire.received(nbytes):
+                    if isinstance(packet, Shutdown):
+                        return
+                    self._transport.send(self._encoded(self._answer(packet)))
+        except (TransportError, ProtocolError) as error:
+            LOG.info("a TVM client's connection ended: %s", error)
+
+    def _encoded(self, answer: Packet) -> Any:
+        try:
+            return encode(answer)
+        except EncodeError as error:
+            return encode(Raised(str(error)))
+
+    def _answer(self, packet: Packet) -> Packet:
+        try:
+            if isinstance(packet, InitServer):
+                return self._begin(packet)
+            if not self._begun:
+                message = "the first request of a session must be InitServer"
+                raise LocalProtocolError(message)  # noqa: TRY301 -- answered below
+            return self._serve(packet)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the client is told
+            return Raised(error_text(error))
+
+    def _begin(self, packet: InitServer) -> Packet:
+        if self._begun or packet.constructor:
+            message = "rpcnb serves one session a connection, and makes no other by constructor"
+            raise LocalProtocolError(message)
+        self._begun = True
+        return Result((None,))
+
+    def _serve(self, packet: Packet) -> Packet:
+        match packet:
+            case Call(function, args):
+                return Result(tuple(self._call(function, args)))
+            case SystemCall(code, args):
+                return Result((_SYSTEM[code](self, *args),))
+            case CopyTo(tensor, payload):
+                self._upload(tensor, payload)
+                return Result((None,))
+            case CopyFrom(tensor, nbytes):
+                array = self._array(tensor)
+                self._check_size(array, tensor.byte_offset, nbytes)
+                target = bytearray(nbytes)
+                self._session.copy_from_remote(offset_by(array, tensor), target, nbytes)
+                return CopyAck(target)
+            case _:
+                message = f"a client may not send a {type(packet).__name__}"
+                raise LocalProtocolError(message)
+
+    # --- calls --------------------------------------------------------------------------------
+
+    def _call(self, function: int, args: tuple[TVMValue, ...]) -> list[TVMValue]:
+        entry = self._find(function)
+        values = [self._lift(value) for value in args]
+        if isinstance(entry, FunctionRef):
+            return self._lower(self._session.call_func(entry, values))
+        if callable(entry):
+            return self._lower(entry(*values))
+        message = f"number {function:#x} is no function"
+        raise InvalidHandle(message, handle=function)
+
+    def _lift(self, value: TVMValue) -> Value:
+        match value:
+            case TVMTensor():
+                return self._array(value, whole=True)
+            case TVMHandle(_, pointer) | TVMPointer(pointer):
+                return self._find(pointer) if pointer else None
+            case TVMDevice():
+                return tvm_values.from_tvm_device(value)
+            case TVMDType():
+                return DTypeValue(dtype_of(value))
+            case _:
+                return value
+
+    def _lower(self, value: Value) -> list[TVMValue]:
+        if isinstance(value, DenseArray) and value.is_scalar:
+            value = tvm_values.scalar(value)
+        index = _INDEX.get(type(value))
+        if index is not None:
+            return [int(index), value]
+        if isinstance(value, ArrayRef):
+            tensor = self._tensor(value)
+            return [int(TypeIndex.TENSOR), tensor, TVMPointer(tensor.data)]
+        if isinstance(value, OWNED_REFS):
+            index = {FunctionRef: TypeIndex.FUNCTION, ModuleRef: TypeIndex.MODULE}.get(type(value))
+            return [int(index or OPAQUE), TVMPointer(self._give(value))]
+        release_refs(value, self._session)
+        message = f"a {type(value).__name__} cannot be returned to a TVM client"
+        raise EncodeError(message)
+
+    # --- the table ----------------------------------------------------------------------------
+
+    def _give(self, entry: Entry) -> int:
+        number = next(self._numbers)
+        self.table[number] = entry
+        return number
+
+    def _find(self, number: int) -> Entry:
+        entry = self.table.get(number)
+        if entry is None:
+            message = f"number {number:#x} names nothing here, or was given back"
+            raise InvalidHandle(message, handle=number)
+        return entry
+
+    def _free(self, *args: TVMValue) -> None:
+        number = args[-1].value
+        entry = self._find(number)
+        del self.table[number]
+        if isinstance(entry, OWNED_REFS):
+            self._session.free_handle(entry.handle, entry.type_code)
+
+    def _tensor(self, array: ArrayRef) -> TVMTensor:
+        if array.strides is not None:
+            release_refs(array, self._session)
+            message = "a TVM client is given arrays without gaps only; return a copy"
+            raise EncodeError(message)
+        try:
+            dtype = tvm_values.to_tvm_dtype(array.dtype)
+        except EncodeError:
+            release_refs(array, self._session)
+            raise
+        device = tvm_values.to_tvm_device(array.device)
+        return TVMTensor(self._give(array), device, dtype, array.shape)
+
+    def _array(self, tensor: TVMTensor, *, whole: bool = False) -> ArrayRef:
+        entry = self._find(tensor.data)
+        if not isinstance(entry, ArrayRef):
+            message = f"number {tensor.data:#x} is no array"
+            raise InvalidHandle(message, handle=tensor.data)
+        same = (tensor.shape, tensor.byte_offset) == (entry.shape, 0)
+        if whole and not (same and tvm_values.to_tvm_dtype(entry.dtype) == tensor.dtype):
+            message = "views made by the client cannot be passed; pass the whole array"
+            raise EncodeError(message)
+        return entry
+
+    # --- copies -------------------------------------------------------------------------------
+
+    def _sink(self, tensor: TVMTensor | None, nbytes: int) -> memoryview:
+        """Give memory for an upload, never more than its array has."""
+        assert tensor is not None  # a server receives no CopyAck that it would read
+        try:
+            self._check_size(self._array(tensor), tensor.byte_offset, nbytes)
+        except Exception as error:
+            message = f"an upload that cannot be: {error}"
+            raise RemoteProtocolError(message) from error
+        return memoryview(bytearray(nbytes))
+
+    def _upload(self, tensor: TVMTensor, payload: Any) -> None:
+        self._session.copy_to_remote(payload, offset_by(self._array(tensor), tensor), len(payload))
+
+    @staticmethod
+    def _check_size(array: ArrayRef, offset: int, nbytes: int) -> None:
+        whole = tvm_values.nbytes_of(
+            TVMTensor(0, TVMDevice(1, 0), tvm_values.to_tvm_dtype(array.dtype), array.shape)
+        )
+        if offset + nbytes > whole:
+            message = f"{nbytes:,} bytes from {offset:,} on are not in an array of {whole:,}"
+            raise InvalidHandle(message)
+
+    # --- system calls -------------------------------------------------------------------------
+
+    def _get_function(self, name: str) -> TVMPointer:
+        function = _OWN.get(name)
+        if function is not None:
+            return TVMPointer(self._give(lambda *args: function(self._session, *args)))
+        ref = self._session.get_function(name)
+        return TVMPointer(0 if ref is None else self._give(ref))
+
+    def _api(self, device: TVMDevice) -> tuple[DeviceAPI, Device]:
+        where = tvm_values.from_tvm_device(device)
+        api = self._session.get_device_api(where)
+        assert api is not None  # allow_missing is off
+        return api, where
+
+    def _get_attr(self, device: TVMDevice, kind: int) -> TVMValue:
+        try:
+            api, where = self._api(device)
+        except DeviceError:
+            if kind == DeviceAttr.EXIST:
+                return 0
+            raise
+        value = api.get_attr(where, DeviceAttr(kind)) if kind in _KINDS else None
+        return int(value) if isinstance(value, bool) else value
+
+    def _alloc(self, tensor: TVMTensor, _scope: str | None) -> TVMPointer:
+        api, where = self._api(tensor.device)
+        return TVMPointer(self._give(api.alloc_data(where, tensor.shape, dtype_of(tensor.dtype))))
+
+    def _alloc_bytes(
+        self, device: TVMDevice, nbytes: int, _alignment: int, _dtype: TVMDType
+    ) -> TVMPointer:
+        return self._alloc(TVMTensor(0, device, TVMDType(1, 8), (nbytes,)), None)
+
+    def _copy_among(self, source: TVMTensor, target: TVMTensor, _stream: TVMPointer) -> None:
+        from_, to = self._array(source, whole=True), self._array(target, whole=True)
+        api, _ = self._api(target.device)
+        api.copy_data(from_, to)
+
+    def _sync(self, device: TVMDevice, _stream: TVMPointer | None) -> None:
+        api, where = self._api(device)
+        api.stream_sync(where, 0)
+
+    def _ignore(self, *_: TVMValue) -> None:
+        """Accept streams as TVM's CPU does: there is one, the null stream."""
+
+    def _null(self, *_: TVMValue) -> TVMPointer:
+        return TVMPointer(0)
+
+
+_KINDS = frozenset(int(kind) for kind in DeviceAttr)
+_SYSTEM: dict[Code, Callable[..., TVMValue]] = {
+    Code.GET_GLOBAL_FUNC: TVMFront._get_function,  # noqa: SLF001 -- the class above
+    Code.FREE_HANDLE: TVMFront._free,  # noqa: SLF001
+    Code.DEV_SET_DEVICE: TVMFront._ignore,  # noqa: SLF001
+    Code.DEV_GET_ATTR: TVMFront._get_attr,  # noqa: SLF001
+    Code.DEV_ALLOC_DATA: TVMFront._alloc_bytes,  # noqa: SLF001
+    Code.DEV_FREE_DATA: TVMFront._free,  # noqa: SLF001
+    Code.DEV_STREAM_SYNC: TVMFront._sync,  # noqa: SLF001
+    Code.COPY_AMONG_REMOTE: TVMFront._copy_among,  # noqa: SLF001
+    Code.DEV_ALLOC_DATA_WITH_SCOPE: TVMFront._alloc,  # noqa: SLF001
+    Code.DEV_CREATE_STREAM: TVMFront._null,  # noqa: SLF001
+    Code.DEV_FREE_STREAM: TVMFront._ignore,  # noqa: SLF001
+    Code.DEV_SET_STREAM: TVMFront._ignore,  # noqa: SLF001
+    Code.DEV_GET_CURRENT_STREAM: TVMFront._null,  # noqa: SLF001
+}
+
+
+def offset_by(array: ArrayRef, tensor: TVMTensor) -> ArrayRef:
+    """Return an array from which a copy starts where a tensor's does."""
+    return ArrayRef(
+        array.handle, array.shape, array.dtype, array.device, tensor.byte_offset, array.base
+    )
+
+
+def dtype_of(dtype: TVMDType) -> str:
+    """Return our spelling of an element type.
+
+    Raises
+    ------
+    EncodeError
+        There is none: vectors, bfloat16 and the like.
+    """
+    spelled = tvm_values.from_tvm_dtype(dtype)
+    if spelled is None or spelled[1] or tvm_values.to_tvm_dtype(spelled[0]) != dtype:
+        message = f"there are no arrays of TVM's dtype {tuple(dtype)} here"
+        raise EncodeError(message)
+    return spelled[0]
+
+
+def error_text(error: Exception) -> str:
+    """Return what a TVM client is told of an error: its class, its text, its remote traceback."""
+    if isinstance(error, RemoteError):
+        text = f"{error.type_name}: {error.message}"
+        return f"{text}\n\n{error.remote_traceback}".rstrip()
+    return f"{type(error).__name__}: {error}"
+
+
+# --- TVM's names for what an rpcnb session offers -----------------------------------------------
+
+
+def _run(session: RPCSession, name: str, *args: Value) -> Value:
+    function = session.get_function(name)
+    assert function is not None  # every session has its builtins
+    try:
+        return session.call_func(function, args)
+    finally:
+        session.free_handle(function.handle, function.type_code)
+
+
+def _write_file(session: RPCSession, name: str, data: bytes) -> None:
+    _run(session, "rpcnb.upload", name, 0, data, True)
+
+
+def _read_file(session: RPCSession, name: str) -> bytes:
+    data = bytearray()
+    while piece := _run(session, "rpcnb.download", name, len(data), 1 << 20):
+        data += piece
+    return bytes(data)
+
+
+_OWN: dict[str, Callable[..., Value]] = {
+    "tvm.rpc.server.upload": _write_file,
+    "tvm.rpc.server.download": _read_file,
+    "tvm.rpc.server.remove": lambda session, name: _run(session, "rpcnb.remove", name),
+}

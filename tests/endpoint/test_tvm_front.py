@@ -1,0 +1,165 @@
+"""The session contract over TVM's protocol between our two ends, and what a client may not do."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from rpcnb.core.device import CPU
+from rpcnb.core.errors import ConnectionClosed, RemoteError
+from rpcnb.endpoint.tvm_connect import TVMAddress, connect_tvm
+from rpcnb.endpoint.tvm_server import TVMServer
+from rpcnb.session.files import WorkFolder
+from rpcnb.session.functions import FunctionRegistry
+from rpcnb.session.local import LocalSession
+from rpcnb.testing.session_functions import register_all
+from rpcnb.testing.session_suite import SessionSuite
+from rpcnb.transport import registry as transports
+from rpcnb.wire.tvm import Call, Code, CopyFrom, Greeting, InitServer, Raised, SystemCall, encode
+from rpcnb.wire.tvm_values import TVMDevice, TVMDType, TVMHandle, TVMPointer, TVMTensor
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Give a TVM server of ours, and the sessions that it opened."""
+    registry = FunctionRegistry()
+    register_all(registry)
+    registry.add("test.strided", lambda: np.arange(6.0)[::2])
+    sessions = []
+
+    def open_session():
+        sessions.append(LocalSession(registry, work_folder=WorkFolder(tmp_path)))
+        return sessions[-1]
+
+    with TVMServer(open_session, "k") as server:
+        server.sessions = sessions
+        yield server
+
+
+@pytest.fixture
+def session(served):
+    with connect_tvm(TVMAddress("127.0.0.1", served.port, "k"), 10.0) as session:
+        yield session
+
+
+class TestServedToTVMSession(SessionSuite):
+    """What the flags take away is what TVM's protocol does not have."""
+
+    has_callbacks = False
+    has_progress = False
+    has_output = False
+    has_cancel = False
+    has_deadlines = False
+    has_streams = False
+    has_generators = False
+    has_kwargs = False
+    has_files = False
+    has_modules = False
+    has_true_async = False
+    has_containers = False
+    has_typed_errors = False
+    has_catalogue = False
+    has_array_work = False
+    has_process_statistics = False
+    has_device_names = False
+
+    @pytest.fixture
+    def session(self, session):
+        return session
+
+    def test_a_function_is_timed_where_it_lives(self) -> None:
+        with pytest.raises(LookupError, match="RPCTimeEvaluator"):  # not offered to TVM clients
+            self.call("rpcnb.time_evaluator", self.function("add_one"), 5, 3, 0.0)
+
+
+def call(session, name, *args):
+    return session.call_func(session.get_function(name), args)
+
+
+def test_errors_bring_their_class_and_traceback(session) -> None:
+    with pytest.raises(ValueError, match="what went wrong") as caught:
+        call(session, "test.fail", "ValueError", "what went wrong")
+    assert "session_functions.py" in str(caught.value)
+
+
+def test_everything_given_back_is_forgotten(session, served, eventually) -> None:
+    (local,) = served.sessions
+    for _ in range(10):
+        array = session.get_device_api(CPU).alloc_data(CPU, (4,), "<f4")
+        for ref in (array, call(session, "test.box", 1), call(session, "test.make_adder", 1)):
+            session.free_handle(ref.handle, ref.type_code)
+    for handle in list(session.table):
+        session.free_handle(handle, None)
+    assert eventually(lambda: session.get_function("absent") is None and not len(local.handles))
+
+
+def test_strings_keep_their_nul(session) -> None:
+    assert call(session, "test.strcat", "a\0b", "c\0") == "a\0bc\0"
+
+
+@pytest.mark.parametrize("name", ["test.strided", "test.arrays"])
+def test_what_a_tvm_client_cannot_be_given_is_told(session, name) -> None:
+    with pytest.raises(RemoteError, match="TVM client"):
+        call(session, name, *([3] if name == "test.arrays" else []))
+
+
+def test_files_go_to_the_work_folder(session, tmp_path) -> None:
+    data = bytes(range(256)) * 5000
+    call(session, "tvm.rpc.server.upload", "a.bin", data)
+    assert (tmp_path / "a.bin").read_bytes() == data
+    assert call(session, "tvm.rpc.server.download", "a.bin") == data
+    call(session, "tvm.rpc.server.remove", "a.bin")
+    with pytest.raises(RemoteError, match="PermissionDenied"):
+        call(session, "tvm.rpc.server.upload", "../out", b"x")
+
+
+TENSOR = TVMTensor(0x999, TVMDevice(1, 0), TVMDType(2, 32), (2,))
+REFUSED = [
+    Call(0x999, ()),
+    SystemCall(Code.FREE_HANDLE, (TVMPointer(0x999),)),
+    SystemCall(Code.FREE_HANDLE, ()),
+    SystemCall(Code.DEV_FREE_DATA, (TVMDevice(1, 0), TVMPointer(0x999))),
+    SystemCall(Code.COPY_AMONG_REMOTE, (TENSOR, TENSOR, TVMPointer(0))),
+    SystemCall(Code.DEV_ALLOC_DATA_WITH_SCOPE, (TENSOR._replace(shape=(-1,)), None)),
+    SystemCall(Code.DEV_ALLOC_DATA_WITH_SCOPE, (TENSOR._replace(shape=(1 << 61,)), None)),
+    SystemCall(Code.DEV_ALLOC_DATA_WITH_SCOPE, (TENSOR._replace(dtype=TVMDType(4, 16)), None)),
+    CopyFrom(TENSOR, 8),
+    InitServer(),
+]
+
+
+@pytest.mark.parametrize("packet", REFUSED, ids=repr)
+def test_a_request_that_cannot_be_is_answered_and_forgotten(session, packet) -> None:
+    (answer,) = session.link.ask(packet, what="it")
+    assert isinstance(answer, Raised)
+    assert call(session, "test.add_one", 1) == 2
+
+
+def test_a_number_of_another_kind_is_refused(session) -> None:
+    array = session.get_device_api(CPU).alloc_data(CPU, (2,), "<f4")
+    pointer = session.tensor(array).data
+    for packet in (Call(pointer, ()), Call(pointer, (TVMHandle(68, 1),))):
+        (answer,) = session.link.ask(packet, what="it")
+        assert isinstance(answer, Raised)
+    view = session.tensor(array)._replace(shape=(1,))
+    function = session.table[session.get_function("test.sum").handle].pointer
+    (answer,) = session.link.ask(Call(function, (view,)), what="it")
+    assert "views" in answer.message
+
+
+def test_random_frames_end_their_own_connection_only(session, served) -> None:
+    chance = random.Random(7)
+    whole = b"".join(bytes(b) for packet in REFUSED for b in encode(packet))
+    for _ in range(200):
+        with transports.connect(f"tcp://127.0.0.1:{served.port}", 5) as transport:
+            try:
+                transport.send([Greeting("k").sends])
+                data = bytearray(b"".join(encode(InitServer())) + whole)
+                for _ in range(chance.randrange(1, 6)):
+                    data[chance.randrange(len(data))] = chance.randrange(256)
+                transport.send([data[: chance.randrange(len(data))]])
+            except ConnectionClosed:
+                continue
+    assert call(session, "test.add_one", 1) == 2
