@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import traceback
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,12 @@ from rpcnb.cli.options import port_number
 from rpcnb.cli.servers import how_to_connect, short_address, token_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
     from rpcnb.core.errors import SessionError
     from rpcnb.endpoint.server import Server
+    from rpcnb.session.base import RPCSession
 
 EPILOG = """\
 examples:
@@ -27,6 +30,7 @@ examples:
   rpcnb serve lab_functions.py --port 0               on a free port
   rpcnb serve lab_functions.py --allow-module 'numpy.*'
   rpcnb serve --forward 127.0.0.1:9090 --port 9091    a gateway to another server
+  rpcnb serve lab_functions.py --tvm-port 9190 --key lab     for TVM clients, too
 
 SIGTERM and Ctrl-C end it in an orderly way, a second Ctrl-C at once.
 """
@@ -82,6 +86,13 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run sessions in threads of this process instead of worker processes",
     )
+    add(
+        "--tvm-port",
+        type=port_number,
+        metavar="PORT",
+        help="serve TVM clients there, too; TVM has no secret: every user of this machine may call",
+    )
+    add("--key", default="rpcnb", help="what TVM clients ask for (rpcnb)")
     levels = ["debug", "info", "warning", "error"]
     add("--log-level", choices=levels, default="warning", help="of the log on stderr (warning)")
 
@@ -95,7 +106,8 @@ def run(args: argparse.Namespace) -> int:
         _listen_for_signals(server)
         start(server, args)
         announce(server)
-        server.wait()
+        with serving_tvm(server, args):
+            server.wait()
     except Stopped:
         if sys.stdout.isatty():
             print("\nstopping; Ctrl-C again ends it at once")
@@ -188,6 +200,23 @@ def announce(server: Server) -> None:
     print(f"connection file: {server.connection_file}", flush=True)
     if sys.stdout.isatty():
         print(f"\n{how_to_connect(server.url, server.token)}\n\nCtrl-C stops it.", flush=True)
+
+
+@contextmanager
+def serving_tvm(server: Server, args: argparse.Namespace) -> Iterator[None]:
+    """Serve TVM clients, if that was asked for: each by way of a session of the server's."""
+    if args.tvm_port is None:
+        yield
+        return
+    from rpcnb.endpoint.connect import open_session
+    from rpcnb.endpoint.tvm_server import TVMServer
+
+    def open_one() -> RPCSession:
+        return open_session(server.url, token=server.token)
+
+    with TVMServer(open_one, args.key, args.tvm_port) as tvm:
+        print(f"serving TVM clients with the key {args.key} on 127.0.0.1:{tvm.port}", flush=True)
+        yield
 
 
 def _listen_for_signals(server: Server) -> None:

@@ -99,6 +99,7 @@ class TVMFront:
         self._numbers = count(0x1000, 0x10)
         self.table: dict[int, Entry] = {}
         self._begun = False
+        self._in_place = False
 
     def serve(self) -> None:
         """Answer requests until the client leaves, or sends what makes no sense."""
@@ -145,11 +146,7 @@ class TVMFront:
                 self._upload(tensor, payload)
                 return Result((None,))
             case CopyFrom(tensor, nbytes):
-                array = self._array(tensor)
-                self._check_size(array, tensor.byte_offset, nbytes)
-                target = bytearray(nbytes)
-                self._session.copy_from_remote(offset_by(array, tensor), target, nbytes)
-                return CopyAck(target)
+                return CopyAck(self._download(tensor, nbytes))
             case _:
                 message = f"a client may not send a {type(packet).__name__}"
                 raise LocalProtocolError(message)
@@ -243,17 +240,38 @@ class TVMFront:
     # --- copies -------------------------------------------------------------------------------
 
     def _sink(self, tensor: TVMTensor | None, nbytes: int) -> memoryview:
-        """Give memory for an upload, never more than its array has."""
-        assert tensor is not None  # a server receives no CopyAck that it would read
+        """Give memory for an upload, the array's own where it can be; never more than it has."""
+        if tensor is None:
+            message = "a client may not send a CopyAck"
+            raise RemoteProtocolError(message)
         try:
-            self._check_size(self._array(tensor), tensor.byte_offset, nbytes)
+            array = self._array(tensor)
+            self._check_size(array, tensor.byte_offset, nbytes)
+            own = self._own_memory(array, tensor.byte_offset, nbytes)
         except Exception as error:
             message = f"an upload that cannot be: {error}"
             raise RemoteProtocolError(message) from error
-        return memoryview(bytearray(nbytes))
+        self._in_place = own is not None and not own.readonly
+        return own if own is not None and self._in_place else memoryview(bytearray(nbytes))
+
+    def _own_memory(self, array: ArrayRef, offset: int, nbytes: int) -> memoryview | None:
+        whole = self._session.host_memory(array.handle)
+        return None if whole is None else whole[offset : offset + nbytes]
 
     def _upload(self, tensor: TVMTensor, payload: Any) -> None:
-        self._session.copy_to_remote(payload, offset_by(self._array(tensor), tensor), len(payload))
+        if not self._in_place:
+            array = offset_by(self._array(tensor), tensor)
+            self._session.copy_to_remote(payload, array, len(payload))
+
+    def _download(self, tensor: TVMTensor, nbytes: int) -> memoryview | bytearray:
+        array = self._array(tensor)
+        self._check_size(array, tensor.byte_offset, nbytes)
+        own = self._own_memory(array, tensor.byte_offset, nbytes)
+        if own is not None:
+            return own
+        target = bytearray(nbytes)
+        self._session.copy_from_remote(offset_by(array, tensor), target, nbytes)
+        return target
 
     @staticmethod
     def _check_size(array: ArrayRef, offset: int, nbytes: int) -> None:

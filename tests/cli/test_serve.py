@@ -74,6 +74,19 @@ def test_the_broker_stays_small(command: Command) -> None:
     assert psutil.Process(running.process.pid).memory_info().rss < 45 * 1024**2
 
 
+def test_tvm_clients_are_served_from_worker_processes_too(command: Command) -> None:
+    running = command("serve", "lab.py", "--port", "0", "--tvm-port", "0", "--key", "lab")
+    served(running)
+    address = running.line("TVM clients with the key lab").rpartition(" ")[2]
+    with rpcnb.connect(f"tvm://{address}?key=lab") as remote:
+        assert remote.get_function("lab.add")(40, 2) == 42
+        assert remote.upload(b"content", "file") == "file"
+        assert remote.download("file") == b"content"
+        assert remote.array([1.5, 2.5]).to_numpy().tolist() == [1.5, 2.5]
+    running.process.terminate()
+    assert running.end() == (0, "")
+
+
 def test_a_gateway_serves_another_server_s_functions(command: Command) -> None:
     address, _ = served(command("serve", "lab.py", "--port", "0"))
     gateway, _ = served(command("serve", "--forward", address, "--port", "0"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rpcnb.core.device import CPU
-from rpcnb.core.errors import ConnectionClosed, RemoteError
+from rpcnb.core.errors import ConnectionClosed, RemoteError, RpcnbError
 from rpcnb.endpoint.tvm_connect import TVMAddress, connect_tvm
 from rpcnb.endpoint.tvm_server import TVMServer
 from rpcnb.session.files import WorkFolder
@@ -17,7 +17,19 @@ from rpcnb.session.local import LocalSession
 from rpcnb.testing.session_functions import register_all
 from rpcnb.testing.session_suite import SessionSuite
 from rpcnb.transport import registry as transports
-from rpcnb.wire.tvm import Call, Code, CopyFrom, Greeting, InitServer, Raised, SystemCall, encode
+from rpcnb.wire.tvm import (
+    Call,
+    Code,
+    CopyAck,
+    CopyFrom,
+    CopyTo,
+    Greeting,
+    InitServer,
+    Raised,
+    Result,
+    SystemCall,
+    encode,
+)
 from rpcnb.wire.tvm_values import TVMDevice, TVMDType, TVMHandle, TVMPointer, TVMTensor
 
 
@@ -147,6 +159,20 @@ def test_a_number_of_another_kind_is_refused(session) -> None:
     function = session.table[session.get_function("test.sum").handle].pointer
     (answer,) = session.link.ask(Call(function, (view,)), what="it")
     assert "views" in answer.message
+
+
+@pytest.mark.parametrize(
+    "packet", [CopyAck(b"abc"), Result((1,)), CopyTo(TENSOR, b"12345678")], ids=repr
+)
+def test_what_no_client_may_send_ends_its_own_connection_at_most(served, session, packet) -> None:
+    with connect_tvm(TVMAddress("127.0.0.1", served.port, "k"), 10.0) as other:
+        try:
+            (answer,) = other.link.ask(packet, what="it")
+        except RpcnbError:
+            assert other.closed
+        else:
+            assert isinstance(answer, Raised)
+    assert call(session, "test.add_one", 1) == 2
 
 
 def test_random_frames_end_their_own_connection_only(session, served) -> None:
