@@ -1,0 +1,34 @@
+"""The notebook about TVM devices, run against TVM's own server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOK = Path(__file__).parent.parent.parent / "notebooks" / "07_tvm_device.ipynb"
+
+
+def output_of(notebook: nbformat.NotebookNode, source: str) -> str:
+    """Return what the one cell that contains `source` shows, as text."""
+    (cell,) = [c for c in notebook.cells if c.cell_type == "code" and source in c.source]
+    return "\n".join(o.get("text") or o.data.get("text/plain", "") for o in cell.outputs)
+
+
+@pytest.mark.slow
+def test_the_notebook_does_what_it_says(port: int) -> None:
+    text = NOTEBOOK.read_text("utf-8").replace("127.0.0.1:9190?", f"127.0.0.1:{port}?")
+    notebook = nbformat.reads(text, as_version=4)
+    NotebookClient(notebook, timeout=50, kernel_name="python3").execute()
+    assert "functions" in output_of(notebook, "rpcnb.connect")
+    assert output_of(notebook, "add_one(41)") == "42"
+    assert output_of(notebook, "adder(5)") == "15"
+    assert "no such layer" in output_of(notebook, "rpc.test.except")
+    assert "[3, 4]" in output_of(notebook, "image = remote")
+    assert "[ 0.,  0.,  0.,  0.]" in output_of(notebook, "image[1] = 0")
+    assert "[10]" in output_of(notebook, "remote_return_nd")
+    assert "5 measurements" in output_of(notebook, "time_evaluator")
+    assert output_of(notebook, "upload").endswith("b'weights'")
+    assert "rpc.test.addone" in output_of(notebook, "remote.handles")
