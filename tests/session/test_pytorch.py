@@ -122,7 +122,9 @@ def test_work_stays_on_the_device(remote: Remote, device: str, name: str) -> Non
     array = remote.array(VALUE, device)
     found = OPERATIONS[name](remote.xp, array)
     assert found.device == array.device
-    np.testing.assert_allclose(found.to_numpy(), OPERATIONS[name](here, VALUE), rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(
+        found.to_numpy(), OPERATIONS[name](here, VALUE), rtol=1e-6, atol=1e-12
+    )
 
 
 def test_views_share_memory_and_writes_are_seen(remote: Remote, device: str) -> None:
