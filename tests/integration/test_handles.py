@@ -9,8 +9,8 @@ import pytest
 from rpcnb.remote.client import Remote
 
 BATCH = 1000
-ROUND = 50_000
-WARM_UP = 4
+ROUND = 20_000
+WARM_UP = 8
 """Rounds until the worker's heap has found its size."""
 
 
