@@ -119,7 +119,11 @@ class Pipe:
 
 
 class MemoryTransport(StreamTransport):
-    """One end of two pipes."""
+    """One end of two pipes.
+
+    Signal handlers that raise: as whole as `threading.Condition`, whose lock such an exception can
+    leave in the wrong state (seen once in some thousand). Sessions hold SIGINT back meanwhile.
+    """
 
     def __init__(self, incoming: Pipe, outgoing: Pipe, local: str, peer: str) -> None:
         self._incoming = incoming

@@ -31,6 +31,17 @@ def pair(request, tmp_path):
         yield near, far
 
 
+@pytest.fixture(params=["tcp://127.0.0.1:0", "unix://{}/a.sock"])
+def socket_pair(request, tmp_path):
+    """Give a pair of sockets: `threading.Condition`, on which memory waits, is not made for this."""
+    with (
+        listen(request.param.format(tmp_path)) as listener,
+        connect(listener.url, PATIENCE) as near,
+        listener.accept(PATIENCE) as far,
+    ):
+        yield near, far
+
+
 class Interrupts:
     """A timer whose handler raises `Stop`, at most once each time it is armed."""
 
@@ -57,8 +68,8 @@ def interrupts():
 
 
 @pytest.mark.slow
-def test_interrupted_receive_loses_no_byte(pair, interrupts):
-    near, far = pair
+def test_interrupted_receive_loses_no_byte(socket_pair, interrupts):
+    near, far = socket_pair
     total = ROUNDS * 64
     buffer = memoryview(bytearray(64))
     while interrupts.count == 0:  # a quick machine may be through before the first one
@@ -77,8 +88,8 @@ def test_interrupted_receive_loses_no_byte(pair, interrupts):
 
 
 @pytest.mark.slow
-def test_interrupted_send_is_whole_or_never_happened(pair, interrupts):
-    near, far = pair
+def test_interrupted_send_is_whole_or_never_happened(socket_pair, interrupts):
+    near, far = socket_pair
     messages = [b"%06d" % number * (1 + number % 7 * 1000) for number in range(ROUNDS)]
     while interrupts.count == 0:  # a quick machine may be through before the first one
         receiving = Background(lambda: receive(far, sum(map(len, messages))))
