@@ -34,7 +34,8 @@ class Transport(ABC):
     One thread may send while another receives; neither two senders nor two receivers at once.
     `close`, `abort` and the properties may be used from any thread at any time.
 
-    **Signal handlers that raise** (`KeyboardInterrupt` in the main thread) leave the stream whole:
+    **Signal handlers that raise** (`KeyboardInterrupt` in the main thread) leave a stream on a socket
+    whole (in memory, see `MemoryTransport`):
 
     - no received byte is lost: the exception comes either instead of a receive or after it
       returned, never between the system's read and the count being returned;
