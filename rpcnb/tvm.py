@@ -5,6 +5,6 @@ Sessions on TVM servers are opened as any other: ``rpcnb.connect("tvm://host:por
 
 from __future__ import annotations
 
-from rpcnb.endpoint.tvm_tracker import Tracker
+from rpcnb.endpoint.tvm.tracker import Tracker
 
 __all__ = ["Tracker"]

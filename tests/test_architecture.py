@@ -60,7 +60,7 @@ RULES = {
     "remote": Rule(
         "core session array endpoint.connect", NUMPY | {"tqdm": "progress"}, never="socket"
     ),
-    "tvm.py": Rule("endpoint.tvm_tracker"),
+    "tvm.py": Rule("endpoint.tvm.tracker"),
     "manager.py": Rule("core session remote"),
     # the secret that a person types into a notebook is kept where the endpoint keeps its own
     "notebook": Rule(

@@ -209,7 +209,7 @@ def serving_tvm(server: Server, args: argparse.Namespace) -> Iterator[None]:
         yield
         return
     from rpcnb.endpoint.connect import open_session
-    from rpcnb.endpoint.tvm_server import TVMServer
+    from rpcnb.endpoint.tvm.server import TVMServer
 
     def open_one() -> RPCSession:
         return open_session(server.url, token=server.token)

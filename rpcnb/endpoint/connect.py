@@ -44,8 +44,8 @@ SCHEMES: dict[str, str] = {
     "tcp": "rpcnb.endpoint.connect:open_socket",
     "unix": "rpcnb.endpoint.connect:open_socket",
     "memory": "rpcnb.endpoint.connect:open_socket",
-    "tvm": "rpcnb.endpoint.tvm_connect:open_tvm",
-    "tvm+tracker": "rpcnb.endpoint.tvm_connect:open_tvm_tracker",
+    "tvm": "rpcnb.endpoint.tvm.connect:open_tvm",
+    "tvm+tracker": "rpcnb.endpoint.tvm.connect:open_tvm_tracker",
 }
 """Scheme of a URL → ``module:function`` that opens a session; other packages add theirs by entry
 points of the group `ENTRY_POINT_GROUP`."""

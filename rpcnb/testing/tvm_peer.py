@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from rpcnb.core.errors import TransportError
 from rpcnb.transport import registry as transports
-from rpcnb.wire.tvm import (
-    MAGIC,
+from rpcnb.wire.tvm.greeting import MAGIC
+from rpcnb.wire.tvm.packets import (
     Call,
     Code,
     CopyAck,
@@ -23,10 +23,10 @@ from rpcnb.wire.tvm import (
     Result,
     Shutdown,
     SystemCall,
-    TVMWire,
     encode,
 )
-from rpcnb.wire.tvm_values import TVMPointer
+from rpcnb.wire.tvm.parser import TVMWire
+from rpcnb.wire.tvm.values import TVMPointer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ import pytest
 from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.dispatch import Dispatcher
 from rpcnb.endpoint.socket_session import SocketSession
-from rpcnb.endpoint.tvm_connect import connect_tvm, parse_tvm_url
+from rpcnb.endpoint.tvm.connect import connect_tvm, parse_tvm_url
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession
 from rpcnb.testing.tvm_peer import TVMPeer

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from rpcnb.endpoint.tvm_connect import TVMAddress, connect_tvm
-from rpcnb.endpoint.tvm_session import TVMSession  # noqa: TC001 -- as above
+from rpcnb.endpoint.tvm.connect import TVMAddress, connect_tvm
+from rpcnb.endpoint.tvm.session import TVMSession  # noqa: TC001 -- as above
 
 HERE = Path(__file__).parent
 KEY = "device"

@@ -21,7 +21,7 @@ from rpcnb.core.errors import (
     TransportTimeout,
     WorkerDied,
 )
-from rpcnb.endpoint.tvm_connect import TVMAddress, connect_tvm
+from rpcnb.endpoint.tvm.connect import TVMAddress, connect_tvm
 from rpcnb.remote.client import Remote, open_remote
 from rpcnb.remote.object import RemoteObject
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rpcnb.endpoint.tvm_server import TVMServer
+from rpcnb.endpoint.tvm.server import TVMServer
 from rpcnb.session.files import WorkFolder
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession

@@ -30,14 +30,15 @@ from rpcnb.core.errors import (
 )
 from rpcnb.endpoint.housekeeper import HOUSEKEEPER
 from rpcnb.endpoint.interrupt import MAIN_THREAD, InterruptShield
-from rpcnb.wire.tvm import Packet, Raised, Shutdown, TVMWire, encode
+from rpcnb.wire.tvm.packets import Packet, Raised, Shutdown, encode
+from rpcnb.wire.tvm.parser import TVMWire
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from rpcnb.transport.base import Transport
     from rpcnb.wire.messages import Buffer
-    from rpcnb.wire.tvm_values import TVMTensor
+    from rpcnb.wire.tvm.values import TVMTensor
 
 LOOK = 0.05
 """Seconds between two looks for an interrupt while the main thread waits."""

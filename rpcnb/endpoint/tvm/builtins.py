@@ -17,13 +17,13 @@ from rpcnb.core.device import CPU, Device
 from rpcnb.core.dtype import element_count, itemsize_of
 from rpcnb.core.errors import ArrayMismatch, EncodeError, FunctionNotFound, SessionError
 from rpcnb.core.values import ArrayRef, DenseArray, DTypeValue, FunctionRef, ModuleRef, Value
-from rpcnb.endpoint.tvm_values import nbytes_of, pack_scalar, scalar
-from rpcnb.wire.tvm import Call
-from rpcnb.wire.tvm_values import read_result
+from rpcnb.endpoint.tvm.values import nbytes_of, pack_scalar, scalar
+from rpcnb.wire.tvm.packets import Call
+from rpcnb.wire.tvm.values import read_result
 
 if TYPE_CHECKING:
     from rpcnb.core.dtype import DType
-    from rpcnb.endpoint.tvm_session import TVMSession
+    from rpcnb.endpoint.tvm.session import TVMSession
 
 Builtin: TypeAlias = Callable[..., Value]
 

@@ -1,4 +1,4 @@
-"""Tests of `rpcnb.endpoint.tvm_device` against a server of a few lines."""
+"""Tests of `rpcnb.endpoint.tvm.device` against a server of a few lines."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 
 from rpcnb.core.device import CPU, Device, DeviceAttr, DeviceType
 from rpcnb.core.errors import ArrayMismatch, DeviceError, EncodeError
-from rpcnb.wire.tvm import Code, Raised, SystemCall
-from rpcnb.wire.tvm_values import TVMDevice, TVMPointer
+from rpcnb.wire.tvm.packets import Code, Raised, SystemCall
+from rpcnb.wire.tvm.values import TVMDevice, TVMPointer
 
 CUDA = Device(DeviceType.CUDA, 1)
 

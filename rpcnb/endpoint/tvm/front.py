@@ -31,9 +31,9 @@ from rpcnb.core.values import (
     ModuleRef,
     Ref,
 )
-from rpcnb.endpoint import tvm_values
+from rpcnb.endpoint.tvm import values as tvm_values
 from rpcnb.session.refs import release_refs
-from rpcnb.wire.tvm import (
+from rpcnb.wire.tvm.packets import (
     Call,
     Code,
     CopyAck,
@@ -45,10 +45,10 @@ from rpcnb.wire.tvm import (
     Result,
     Shutdown,
     SystemCall,
-    TVMWire,
     encode,
 )
-from rpcnb.wire.tvm_values import (
+from rpcnb.wire.tvm.parser import TVMWire
+from rpcnb.wire.tvm.values import (
     TVMDevice,
     TVMDType,
     TVMHandle,

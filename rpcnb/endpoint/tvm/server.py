@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Self
 from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import ConnectionClosed, HandshakeError, RpcnbError, TransportTimeout
 from rpcnb.core.limits import DEFAULT_LIMITS
-from rpcnb.endpoint.tvm_front import TVMFront
+from rpcnb.endpoint.tvm.front import TVMFront
 from rpcnb.transport import registry as transports
-from rpcnb.wire.tvm import LONGEST_KEY, MAGIC, NO_MATCH
-from rpcnb.wire.tvm_values import I32
+from rpcnb.wire.tvm.greeting import LONGEST_KEY, MAGIC, NO_MATCH
+from rpcnb.wire.tvm.values import I32
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Tests of `rpcnb.endpoint.tvm_builtins`: what the session offers in the server's stead."""
+"""Tests of `rpcnb.endpoint.tvm.builtins`: what the session offers in the server's stead."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from rpcnb.core.device import CPU
 from rpcnb.core.errors import ArrayMismatch, EncodeError, FunctionNotFound, SessionError
 from rpcnb.core.values import ArrayRef, DenseArray, DTypeValue, Handle
-from rpcnb.endpoint.tvm_builtins import run_of
-from rpcnb.wire.tvm_values import TVMPointer
+from rpcnb.endpoint.tvm.builtins import run_of
+from rpcnb.wire.tvm.values import TVMPointer
 
 ARRAY = ArrayRef(Handle(1), (3, 4, 5), "<f4")
 ALL = slice(None)

@@ -1,4 +1,4 @@
-"""Tests of `rpcnb.endpoint.tvm_values`: our values as TVM's, and back."""
+"""Tests of `rpcnb.endpoint.tvm.values`: our values as TVM's, and back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rpcnb.core.device import Device, DeviceType
 from rpcnb.core.dtype import RecordDType
 from rpcnb.core.errors import DeviceError, EncodeError
 from rpcnb.core.values import ArrayRef, CallbackRef, DenseArray, FunctionRef, Handle, ModuleRef
-from rpcnb.endpoint.tvm_values import (
+from rpcnb.endpoint.tvm.values import (
     from_tvm_device,
     from_tvm_dtype,
     make_array_ref,
@@ -20,7 +20,7 @@ from rpcnb.endpoint.tvm_values import (
     to_tvm_device,
     to_tvm_dtype,
 )
-from rpcnb.wire.tvm_values import TVMDevice, TVMDType, TVMTensor
+from rpcnb.wire.tvm.values import TVMDevice, TVMDType, TVMTensor
 
 SHARED = ["|b1", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8"]
 

@@ -16,7 +16,7 @@ from rpcnb.core.errors import (
 )
 from rpcnb.core.limits import MIB
 from rpcnb.transport import registry as transports
-from rpcnb.wire.tvm_values import I32
+from rpcnb.wire.tvm.values import I32
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -1,4 +1,4 @@
-"""Tests of `rpcnb.wire.tvm_values`: values to bytes and back."""
+"""Tests of `rpcnb.wire.tvm.values`: values to bytes and back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from rpcnb.core.errors import EncodeError, RemoteProtocolError
-from rpcnb.wire.tvm_values import (
+from rpcnb.wire.tvm.values import (
     Reader,
     TVMDevice,
     TVMDType,

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from rpcnb.core.device import DeviceAttr
 from rpcnb.core.dtype import element_count, itemsize_of
 from rpcnb.core.errors import ArrayMismatch, DeviceError, RemoteError
-from rpcnb.endpoint.tvm_values import nbytes_of, to_tvm_device, to_tvm_dtype
+from rpcnb.endpoint.tvm.values import nbytes_of, to_tvm_device, to_tvm_dtype
 from rpcnb.session.device_api import DeviceAPI
-from rpcnb.wire.tvm import Code, Packet, Result, SystemCall
-from rpcnb.wire.tvm_values import TVMPointer, TVMTensor
+from rpcnb.wire.tvm.packets import Code, Packet, Result, SystemCall
+from rpcnb.wire.tvm.values import TVMPointer, TVMTensor
 
 if TYPE_CHECKING:
     from rpcnb.core.device import Device
     from rpcnb.core.dtype import DType
     from rpcnb.core.values import ArrayRef, Value
-    from rpcnb.endpoint.tvm_session import TVMSession
-    from rpcnb.wire.tvm_values import TVMDevice
+    from rpcnb.endpoint.tvm.session import TVMSession
+    from rpcnb.wire.tvm.values import TVMDevice
 
 MOST_NBYTES = 1 << 46
 """No machine has more; a TVM server that is asked for more may end instead of refusing."""

@@ -9,16 +9,16 @@ from urllib.parse import parse_qs, urlsplit
 
 from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import AddressError, HandshakeError, TransportTimeout
-from rpcnb.endpoint.tvm_session import TVMSession
-from rpcnb.endpoint.tvm_tracker import Tracker
+from rpcnb.endpoint.tvm.session import TVMSession
+from rpcnb.endpoint.tvm.tracker import Tracker
 from rpcnb.transport import registry as transports
-from rpcnb.wire.tvm import Greeting
+from rpcnb.wire.tvm.greeting import Greeting
 
 if TYPE_CHECKING:
     from rpcnb.endpoint.connect import Target
     from rpcnb.session.base import RPCSession
     from rpcnb.transport.base import Transport
-    from rpcnb.wire.tvm_values import TVMValue
+    from rpcnb.wire.tvm.values import TVMValue
 
 EXAMPLE = "tvm://192.168.1.20:9090?key=rasp4"
 

@@ -33,13 +33,13 @@ from rpcnb.core.values import (
     ModuleRef,
     ObjectRef,
 )
-from rpcnb.endpoint import tvm_builtins, tvm_values
 from rpcnb.endpoint.forks import forget_in_children
 from rpcnb.endpoint.housekeeper import HOUSEKEEPER
 from rpcnb.endpoint.transfer import host_view
-from rpcnb.endpoint.tvm_device import TVMDeviceAPI
-from rpcnb.endpoint.tvm_link import TVMLink, Undo, nothing_to_undo
-from rpcnb.endpoint.tvm_values import Held
+from rpcnb.endpoint.tvm import builtins as tvm_builtins, values as tvm_values
+from rpcnb.endpoint.tvm.device import TVMDeviceAPI
+from rpcnb.endpoint.tvm.link import TVMLink, Undo, nothing_to_undo
+from rpcnb.endpoint.tvm.values import Held
 from rpcnb.session.base import (
     DEFAULT_OPTIONS,
     ENDED_CALL,
@@ -49,7 +49,7 @@ from rpcnb.session.base import (
     HostBuffer,
     RPCSession,
 )
-from rpcnb.wire.tvm import (
+from rpcnb.wire.tvm.packets import (
     Call,
     Code,
     CopyAck,
@@ -61,7 +61,7 @@ from rpcnb.wire.tvm import (
     Result,
     SystemCall,
 )
-from rpcnb.wire.tvm_values import (
+from rpcnb.wire.tvm.values import (
     TVMDevice,
     TVMDType,
     TVMHandle,

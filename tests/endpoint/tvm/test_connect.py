@@ -1,4 +1,4 @@
-"""Tests of `rpcnb.endpoint.tvm_connect`: TVM's URLs and the first bytes."""
+"""Tests of `rpcnb.endpoint.tvm.connect`: TVM's URLs and the first bytes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import pytest
 from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import AddressError, HandshakeError, TransportTimeout
 from rpcnb.endpoint.connect import open_session
-from rpcnb.endpoint.tvm_connect import TVMAddress, greet, parse_tvm_url
+from rpcnb.endpoint.tvm.connect import TVMAddress, greet, parse_tvm_url
 from rpcnb.transport import registry as transports
-from rpcnb.wire.tvm import Greeting, InitServer
+from rpcnb.wire.tvm.greeting import Greeting
+from rpcnb.wire.tvm.packets import InitServer
 
 
 @pytest.mark.parametrize(

@@ -21,14 +21,14 @@ from rpcnb.core.values import (
     ObjectRef,
     Ref,
 )
-from rpcnb.wire.tvm_values import TVMDevice, TVMDType, TVMTensor, TypeIndex
+from rpcnb.wire.tvm.values import TVMDevice, TVMDType, TVMTensor, TypeIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpcnb.core.dtype import DType
     from rpcnb.core.values import Value
-    from rpcnb.wire.tvm import Packet
+    from rpcnb.wire.tvm.packets import Packet
 
 _CODES = {"i": 0, "u": 1, "f": 2, "c": 5, "b": 6}
 _KINDS = {code: kind for kind, code in _CODES.items()}

@@ -9,28 +9,28 @@ import pytest
 
 from rpcnb.core.device import CPU
 from rpcnb.core.errors import ConnectionClosed, RemoteError, RpcnbError
-from rpcnb.endpoint.tvm_connect import TVMAddress, connect_tvm
-from rpcnb.endpoint.tvm_server import TVMServer
+from rpcnb.endpoint.tvm.connect import TVMAddress, connect_tvm
+from rpcnb.endpoint.tvm.server import TVMServer
 from rpcnb.session.files import WorkFolder
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession
 from rpcnb.testing.session_functions import register_all
 from rpcnb.testing.session_suite import SessionSuite
 from rpcnb.transport import registry as transports
-from rpcnb.wire.tvm import (
+from rpcnb.wire.tvm.greeting import Greeting
+from rpcnb.wire.tvm.packets import (
     Call,
     Code,
     CopyAck,
     CopyFrom,
     CopyTo,
-    Greeting,
     InitServer,
     Raised,
     Result,
     SystemCall,
     encode,
 )
-from rpcnb.wire.tvm_values import TVMDevice, TVMDType, TVMHandle, TVMPointer, TVMTensor
+from rpcnb.wire.tvm.values import TVMDevice, TVMDType, TVMHandle, TVMPointer, TVMTensor
 
 
 @pytest.fixture

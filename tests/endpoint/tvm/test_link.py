@@ -1,4 +1,4 @@
-"""Tests of `rpcnb.endpoint.tvm_link`: whose answer is whose, and how a connection ends."""
+"""Tests of `rpcnb.endpoint.tvm.link`: whose answer is whose, and how a connection ends."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from rpcnb.core.errors import (
     SessionClosed,
     WorkerDied,
 )
-from rpcnb.wire.tvm import Code, Raised, Shutdown, SystemCall
-from rpcnb.wire.tvm_values import TVMDevice, TVMDType, TVMPointer, TVMTensor
+from rpcnb.wire.tvm.packets import Code, Raised, Shutdown, SystemCall
+from rpcnb.wire.tvm.values import TVMDevice, TVMDType, TVMPointer, TVMTensor
 
 
 def test_answers_come_in_the_order_of_the_requests(tvm_peer, tvm_session) -> None:

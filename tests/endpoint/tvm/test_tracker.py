@@ -1,4 +1,4 @@
-"""Tests of `rpcnb.endpoint.tvm_tracker` against a tracker that says what it should not."""
+"""Tests of `rpcnb.endpoint.tvm.tracker` against a tracker that says what it should not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rpcnb.core.errors import (
     SessionError,
     TransportTimeout,
 )
-from rpcnb.endpoint.tvm_tracker import MAGIC, Tracker
+from rpcnb.endpoint.tvm.tracker import MAGIC, Tracker
 from rpcnb.transport import registry as transports
 
 HELLO = MAGIC.to_bytes(4, "little")

@@ -1,4 +1,4 @@
-"""Tests of `rpcnb.endpoint.tvm_session` against a server of a few lines; TVM's own: tests/tvm."""
+"""Tests of `rpcnb.endpoint.tvm.session` against a server of a few lines; TVM's own: tests/tvm."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from rpcnb.core.values import (
     ModuleRef,
     ObjectRef,
 )
-from rpcnb.endpoint.tvm_session import describe_error
-from rpcnb.wire.tvm import Code
-from rpcnb.wire.tvm_values import TVMDevice, TVMDType, TVMHandle, TVMPointer, TVMTensor
+from rpcnb.endpoint.tvm.session import describe_error
+from rpcnb.wire.tvm.packets import Code
+from rpcnb.wire.tvm.values import TVMDevice, TVMDType, TVMHandle, TVMPointer, TVMTensor
 
 TENSOR = TVMTensor(0x1000, TVMDevice(1, 0), TVMDType(2, 32), (2, 3))
 

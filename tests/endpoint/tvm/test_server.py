@@ -1,4 +1,4 @@
-"""Tests of `rpcnb.endpoint.tvm_server`: who is let in."""
+"""Tests of `rpcnb.endpoint.tvm.server`: who is let in."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import pytest
 
 from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import ConnectionClosed, HandshakeError, RpcnbError, TransportTimeout
-from rpcnb.endpoint.tvm_connect import TVMAddress, connect_tvm
-from rpcnb.endpoint.tvm_server import TVMServer, greet_client
+from rpcnb.endpoint.tvm.connect import TVMAddress, connect_tvm
+from rpcnb.endpoint.tvm.server import TVMServer, greet_client
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession
 from rpcnb.transport import registry as transports
 from rpcnb.transport.memory import memory_pair
-from rpcnb.wire.tvm import Greeting
+from rpcnb.wire.tvm.greeting import Greeting
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""TVM's RPC protocol without I/O: bytes to packets and back."""

@@ -1,0 +1,224 @@
+"""The packets of TVM's RPC protocol (0.21 and later): what they are, and their bytes.
+
+``u64`` length, ``i32`` code, body. There are no request ids: replies come in the order of the
+requests. There is no proof of identity either, so that a TVM server trusts everybody who reaches
+its port, and so do we when we speak to one.
+
+The dialect before 0.21 has the same greeting, version string and codes, and another encoding of
+values. The first reply tells the two apart, see `decode`; the old one is not spoken.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from rpcnb.core.errors import HandshakeError, RemoteProtocolError
+from rpcnb.wire.tvm.values import (
+    I32,
+    U64,
+    Reader,
+    TVMTensor,
+    TVMValue,
+    encode_tensor,
+    encode_values,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpcnb.wire.messages import Buffer
+
+VERSION = "0.8.0"
+"""What every TVM from 0.8 to 0.27 says, whichever dialect it speaks."""
+_HEAD = Struct("<Qi")
+_CALL = Struct("<QiQ")
+_OLD_NOTHING = I32.pack(1) + I32.pack(4)
+"""A return of nothing as it was before 0.21; here it would be a pointer without its address."""
+
+
+class Code(IntEnum):
+    """What a packet is."""
+
+    SHUTDOWN = 1
+    INIT_SERVER = 2
+    CALL_FUNC = 3
+    RETURN = 4
+    EXCEPTION = 5
+    COPY_FROM_REMOTE = 6
+    COPY_TO_REMOTE = 7
+    COPY_ACK = 8
+    GET_GLOBAL_FUNC = 9
+    FREE_HANDLE = 10
+    DEV_SET_DEVICE = 11
+    DEV_GET_ATTR = 12
+    DEV_ALLOC_DATA = 13
+    DEV_FREE_DATA = 14
+    DEV_STREAM_SYNC = 15
+    COPY_AMONG_REMOTE = 16
+    DEV_ALLOC_DATA_WITH_SCOPE = 17
+    DEV_CREATE_STREAM = 18
+    DEV_FREE_STREAM = 19
+    DEV_SET_STREAM = 20
+    DEV_GET_CURRENT_STREAM = 21
+
+
+SYSTEM_CALLS = frozenset(code for code in Code if code >= Code.GET_GLOBAL_FUNC)
+"""Their body is one argument list; they are answered by a Return of one value."""
+
+
+class Shutdown(NamedTuple):
+    """The end, from either side; also what a server sends whose process ends."""
+
+
+class InitServer(NamedTuple):
+    """Must be the first request; names a function over there that makes the session to serve."""
+
+    constructor: tuple[TVMValue, ...] = ()
+    version: str = VERSION
+
+
+class Call(NamedTuple):
+    """Call a function."""
+
+    function: int
+    args: tuple[TVMValue, ...] = ()
+
+
+class SystemCall(NamedTuple):
+    """One of `SYSTEM_CALLS`."""
+
+    code: Code
+    args: tuple[TVMValue, ...] = ()
+
+
+class CopyFrom(NamedTuple):
+    """Send bytes of a tensor; answered by a `CopyAck`."""
+
+    tensor: TVMTensor
+    nbytes: int
+
+
+class CopyTo(NamedTuple):
+    """Write bytes into a tensor.  Received, the payload is where the sink wanted it."""
+
+    tensor: TVMTensor
+    payload: Buffer
+
+
+class Result(NamedTuple):
+    """The answer to anything that went well, save a copy to this side."""
+
+    values: tuple[TVMValue, ...]
+
+
+class Raised(NamedTuple):
+    """The answer to anything else."""
+
+    message: str
+
+
+class CopyAck(NamedTuple):
+    """The bytes that `CopyFrom` asked for.  Received, they are where the sink wanted them."""
+
+    payload: Buffer
+
+
+Packet: TypeAlias = (
+    Shutdown | InitServer | Call | SystemCall | CopyFrom | CopyTo | Result | Raised | CopyAck
+)
+
+
+# --- writing -----------------------------------------------------------------------------------
+
+
+def encode(packet: Packet) -> tuple[Buffer, ...]:  # noqa: PLR0911 -- one for each packet
+    """Return the buffers to send, in order: one, or two where there is bulk data.
+
+    Raises
+    ------
+    EncodeError
+        A value has no form in TVM's protocol.
+    """
+    match packet:
+        case Call(function, args):
+            body = encode_values(args)
+            return (_CALL.pack(12 + len(body), Code.CALL_FUNC, function) + body,)
+        case SystemCall(code, args):
+            return (_packet(code, encode_values(args)),)
+        case Result(values):
+            return (_packet(Code.RETURN, encode_values(values)),)
+        case Raised(message):
+            return (_packet(Code.EXCEPTION, encode_values([message.replace("\0", "\\0")])),)
+        case CopyFrom(tensor, nbytes):
+            return (_packet(Code.COPY_FROM_REMOTE, encode_tensor(tensor) + U64.pack(nbytes)),)
+        case CopyTo(tensor, payload):
+            body = encode_tensor(tensor) + U64.pack(len(payload))
+            return (_packet(Code.COPY_TO_REMOTE, body, len(payload)), payload)
+        case CopyAck(payload):
+            return (_packet(Code.COPY_ACK, b"", len(payload)), payload)
+        case InitServer(constructor, version):
+            name = version.encode()
+            body = U64.pack(len(name)) + name + encode_values(constructor)
+            return (_packet(Code.INIT_SERVER, body),)
+        case Shutdown():
+            return (_packet(Code.SHUTDOWN, b""),)
+
+
+def _packet(code: int, body: bytes, more: int = 0) -> bytes:
+    return _HEAD.pack(4 + len(body) + more, code) + body
+
+
+# --- reading -----------------------------------------------------------------------------------
+
+
+def decode(code: int, body: bytes | bytearray) -> Packet:
+    """Return the packet of a code and a body.
+
+    Raises
+    ------
+    RemoteProtocolError
+        There is no such code, or the body is not its.
+    HandshakeError
+        It comes from a server that speaks the dialect before 0.21.
+    """
+    if code == Code.RETURN and body == _OLD_NOTHING:
+        message = (
+            "this TVM server is older than 0.21 and encodes values in another way, which rpcnb "
+            "does not speak; install TVM 0.21 or newer over there"
+        )
+        raise HandshakeError(message)
+    read = _READERS.get(code)
+    if read is None:
+        message = f"a packet of code {code}, which TVM's protocol does not have"
+        raise RemoteProtocolError(message)
+    reader = Reader(body)
+    packet = read(reader)
+    reader.end()
+    return packet
+
+
+def _read_raised(reader: Reader) -> Raised:
+    values = reader.values()
+    return Raised(str(values[0]) if values else "")
+
+
+def _read_init(reader: Reader) -> InitServer:
+    version = reader.counted().decode("utf-8", "replace")
+    return InitServer(tuple(reader.values()), version)
+
+
+def _read_system_call(code: Code) -> Callable[[Reader], Packet]:
+    return lambda reader: SystemCall(code, tuple(reader.values()))
+
+
+_READERS: dict[int, Callable[[Reader], Packet]] = {
+    **{code: _read_system_call(code) for code in SYSTEM_CALLS},
+    Code.SHUTDOWN: lambda _: Shutdown(),
+    Code.INIT_SERVER: _read_init,
+    Code.CALL_FUNC: lambda reader: Call(reader.number(U64), tuple(reader.values())),
+    Code.RETURN: lambda reader: Result(tuple(reader.values())),
+    Code.EXCEPTION: _read_raised,
+    Code.COPY_FROM_REMOTE: lambda reader: CopyFrom(reader.tensor(), reader.number(U64)),
+}
