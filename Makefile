@@ -14,23 +14,23 @@ TORCH_WHEEL ?= torch==2.13.0+cpu
 # An activated environment around us must not decide where pip installs or what Python imports.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 
-.PHONY: demo test test-nightly test-torch coverage lint bench clean
+.PHONY: demo test test-nightly test-torch coverage lint bench browser clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.has-demo
 	$(BIN)/rpcnb demo $(ARGS)
 
-test: $(VENV)/.has-test
+test: $(VENV)/.has-test browser
 	$(BIN)/python -m pytest $(ARGS)
 
-test-nightly: $(VENV)/.has-test
+test-nightly: $(VENV)/.has-test browser
 	$(BIN)/python -m pytest -m nightly --timeout 1800 $(ARGS)
 
 # In an environment of its own: the CPU's wheel, never the gigabytes of CUDA.
 test-torch: $(TORCH)/.made
 	$(TORCH)/bin/python -m pytest tests/session/test_pytorch.py $(ARGS)
 
-coverage: $(VENV)/.has-test
+coverage: $(VENV)/.has-test browser
 	$(BIN)/python -m pytest --cov $(ARGS)
 
 lint: $(VENV)/.has-test
@@ -40,6 +40,14 @@ lint: $(VENV)/.has-test
 
 bench: $(VENV)/.has-bench
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# The views are tested in a real browser, their modules in node: installed where Debian's packages are.
+browser:
+	@command -v chromium >/dev/null && command -v node >/dev/null || { \
+	  echo "the tests need chromium and nodejs: installing them"; \
+	  sudo=$$([ "$$(id -u)" -eq 0 ] || echo sudo); \
+	  $$sudo apt-get update -qq && \
+	  $$sudo apt-get install -y -qq --no-install-recommends chromium nodejs; }
 
 clean:
 	rm -rf $(VENV) $(TORCH) build dist .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
