@@ -1,17 +1,6 @@
 """`Connection`: one transport and one protocol object; the only place where threads meet bytes.
 
-Who waits, reads
-----------------
-A thread that waits for its reply reads the transport itself and hands what is not its own to
-whoever it belongs to. That makes a call cost what the socket costs: a reader thread adds two
-hand-overs under the interpreter lock, 10 µs of 25 on loopback. Rules:
-
-1. Whoever holds `_reading` is the reader. It may leave at any message boundary of its own work.
-2. A waiter that finds the lock taken registers as a follower *before* it tries once more, and a
-   reader looks for followers *after* it has released: so one of the two always sees the other.
-3. When nobody has read for about a millisecond, the background thread takes over; for up to 16 of
-   them where short calls came one after the other. It never holds on to the lock when a follower
-   shows up, and it sleeps for good ("parked") while one foreground reader stays at it.
+Which thread reads is decided by the rules of `rpcnb.endpoint.turns`.
 
 The same class serves both ends. A worker's main thread is its reader while it is idle; while it
 runs a call, the background thread reads on, and sees CANCEL and PING.
@@ -25,16 +14,15 @@ from collections import deque
 from itertools import count
 from typing import TYPE_CHECKING
 
-from rpcnb.core.deadline import NEVER, Deadline
 from rpcnb.core.errors import (
     ConnectionClosed,
     LocalProtocolError,
     ProtocolError,
     TransportError,
-    TransportTimeout,
 )
 from rpcnb.endpoint.outbox import Outbox
 from rpcnb.endpoint.pending import Pending, ring
+from rpcnb.endpoint.turns import Turns
 from rpcnb.session.base import NO_OBSERVER, CallCallback, CallObserver, CallStatus
 from rpcnb.wire.base import State
 from rpcnb.wire.messages import (
@@ -72,23 +60,14 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("rpcnb.connection")
 # Looking a member up in its class takes as long as a small function.
 _RETURNED, _RETURN, _CALL_FUNC = CallStatus.RETURN, Kind.RETURN, Kind.CALL_FUNC
-TURN = 0.001
-"""Seconds without a reader after which the background thread reads."""
-LONGEST_TURN = 0.016
-MANY_TURNS = 8
-"""Foreground readers in a turn, from which on the background thread looks less often."""
-PATIENCE = 8
-"""Looks at an unchanged foreground reader before the background thread parks."""
 SEND_AHEAD = 1 << 20
 """Bytes of one piece of bulk data: what a small message may have to wait for."""
 LONGEST_AUTOPSY = 10.0
 """Seconds that `Handler.on_closed` may take."""
 PEER_CLOSED = "the peer closed the connection"
-CAREFUL_POLL = 0.1
-"""Seconds between looks at a request to stop waiting (see `Connection.poke`)."""
 
 
-class Connection:
+class Connection(Turns):
     """A live link to a peer.  Thread-safe.
 
     Parameters
@@ -108,9 +87,8 @@ class Connection:
         handler: Handler,
         released: deque[tuple[int, int, int]] | None = None,
     ) -> None:
-        self.transport = transport
+        super().__init__(transport, handler)
         self.protocol = protocol
-        self.handler = handler
         self.outbox = Outbox(transport, protocol, deque() if released is None else released)
         # Bound once: these are on the path of every call.
         self._serve_call = handler.on_call
@@ -121,21 +99,10 @@ class Connection:
         self._quick_return = protocol.quick_return
         self._send_quick = self.outbox.send_quick
         self.pending: dict[int, Pending] = {}
-        self.reason: Exception | None = None
-        """Why it is closed; None while it is open."""
         self.bytes_received = 0
         self._ids = count(1)
-        self._reading = threading.Lock()
-        self._turns = 0
-        self._followers: dict[int, threading.Lock] = {}
-        self._parked = False
-        self._dozing = False
-        self._careful = False
         self._told = threading.Event()
         self._ending = threading.RLock()  # a signal handler may come upon its own thread in `end`
-        self._bell = threading.Lock()
-        self._bell.acquire()
-        self._background: threading.Thread | None = None
         protocol.sink = self._sink
         self._handlers: dict[type[Message], Callable[..., None]] = {
             Return: self._on_return,
@@ -240,94 +207,7 @@ class Connection:
             self.pending.pop(pending.id, None)
             raise
 
-    def ensure_background(self) -> None:
-        """Start the background reader, unless it runs."""
-        if self._background is None:
-            self._background = threading.Thread(
-                target=self._run_background, name="rpcnb-reader", daemon=True
-            )
-            self._background.start()
-
-    # --- waiting ------------------------------------------------------------------------------
-
-    def wait(self, pending: Pending, deadline: Deadline = NEVER) -> None:
-        """Wait until the request is answered, serving calls made in its service meanwhile.
-
-        Raises
-        ------
-        TransportTimeout
-            The deadline passed; the request stays open.
-        """
-        while not pending.done:
-            if pending.inbox:
-                self.handler.run_delivered(pending.inbox.popleft())
-            elif self._reading.acquire(False) or self._follow(pending, deadline):
-                try:
-                    self._turns += 1
-                    if deadline is NEVER:
-                        self._read_for(pending)
-                    else:
-                        self._read_until(pending, deadline)
-                finally:
-                    self.leave_reading()
-            if deadline is not NEVER and not pending.has_news() and deadline.expired():
-                message = "no answer in time"
-                raise TransportTimeout(message)
-
-    def _read_for(self, pending: Pending) -> None:
-        while not (pending.done or pending.inbox):
-            if not self._careful or self._wait_readable(pending, NEVER):
-                self._read_once()
-
-    def _read_until(self, pending: Pending, deadline: Deadline) -> None:
-        while not pending.has_news() and self._wait_readable(pending, deadline):
-            self._read_once()
-
-    def _wait_readable(self, pending: Pending, deadline: Deadline) -> bool:
-        """Wait for bytes without consuming any, so that it can be given up at any time."""
-        while not pending.has_news():
-            remaining = deadline.remaining()
-            if remaining == 0.0:
-                return False
-            slice_ = CAREFUL_POLL if remaining is None else min(CAREFUL_POLL, remaining)
-            if self.transport.wait_readable(slice_ if self._careful else remaining):
-                return True
-        return False
-
-    def _follow(self, pending: Pending, deadline: Deadline) -> bool:
-        """Let another thread read; return True as the reader, or False when there is news."""
-        wake = threading.Lock()
-        wake.acquire()
-        self._followers[pending.id] = pending.wake = wake
-        leading = False
-        try:
-            while not pending.has_news() and not deadline.expired():
-                if self._reading.acquire(blocking=False):
-                    leading = True
-                    return True
-                remaining = deadline.remaining()
-                wake.acquire(timeout=-1 if remaining is None else remaining)
-            return False
-        finally:
-            del self._followers[pending.id]
-            pending.wake = None
-            if not leading:  # it may have been woken to take the lead: pass that on
-                self._offer_reading()
-
-    def leave_reading(self) -> None:
-        """Stop being the reader; let a follower, or in a while the background thread, go on."""
-        self._reading.release()
-        if self._parked:
-            self._parked = False
-            ring(self._bell)
-        if self._followers:
-            self._offer_reading()
-
-    def _offer_reading(self) -> None:
-        for wake in list(self._followers.values()):
-            if self._reading.locked():
-                return
-            ring(wake)
+    # --- giving up ----------------------------------------------------------------------------
 
     def receives_in(self, frame: FrameType | None) -> bool:
         """Tell whether a thread that a signal found in `frame` blocks in this connection's receive.
@@ -433,46 +313,6 @@ class Connection:
             pending.deliver(message)
         else:  # nobody waits for that request
             self._serve_call(message)
-
-    # --- the background thread ------------------------------------------------------------------------
-
-    def _run_background(self) -> None:
-        delay, seen, looks = TURN, -1, 0
-        while self.reason is None:
-            self._dozing = delay > TURN
-            rung = self._bell.acquire(timeout=delay)
-            turns = self._turns
-            if turns != seen:
-                # Each look costs a call in the foreground 50 µs: where one follows the other, a
-                # look a millisecond would be the slowest two in a hundred.
-                many = turns - seen > MANY_TURNS and not rung
-                delay = min(2 * delay, LONGEST_TURN) if many else TURN
-                seen, looks = turns, 0
-            elif self._reading.locked():
-                looks += 1
-                delay = min(2 * delay, LONGEST_TURN)
-                if looks > PATIENCE:
-                    self._park()
-                    delay, looks = TURN, 0
-            elif self._reading.acquire(blocking=False):
-                self._read_in_background()
-                delay, looks = TURN, 0
-
-    def _park(self) -> None:
-        """Sleep until the foreground reader leaves."""
-        self._parked = True
-        if self._reading.locked() and self.reason is None:  # else it left before it could see us
-            self._bell.acquire()
-        self._parked = False
-
-    def _read_in_background(self) -> None:
-        try:
-            self.handler.on_takeover()
-            while self.reason is None and not self._followers:
-                self._read_once()
-        finally:
-            self._reading.release()
-            self._offer_reading()
 
     # --- the end -------------------------------------------------------------------------------------
 
