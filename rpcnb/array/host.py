@@ -68,7 +68,7 @@ class Host:
             "item": lambda x: x.item(),
             "inplace": _in_place,
             "ufunc": self._ufunc,
-            "random": _draw,
+            "random": self._draw,
             "random.default_rng": np.random.default_rng,
             "text": lambda x: array_text(self._to_host(x)),
             "statistics": lambda x: array_statistics(self._to_host(x)),
@@ -140,6 +140,30 @@ class Host:
         if backend is None:
             raise EncodeError(f"a {type(array).__name__} is no array of this session")
         return backend.to_host(array)
+
+    def _draw(
+        self,
+        generator: Any,
+        device: Device | None,
+        name: str,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """Call a method of a generator; what it draws becomes an array of the device's library."""
+        if type(generator) is not np.random.Generator or name not in METHODS:
+            raise PermissionDenied(f"{name!r} is no method of a random generator")
+        operands = [self._for_numpy(arg) for arg in args]
+        drawn = getattr(generator, name)(*operands, **kwargs)
+        if name == "shuffle" and operands[0] is not args[0]:
+            array_functions.assign(self._backends, args[0], ..., operands[0])
+        if drawn is None or isinstance(drawn, bytes):
+            return drawn
+        return self._put(drawn, device)
+
+    def _for_numpy(self, value: Any) -> Any:
+        """Return an array of another library as NumPy's, anything else as it is."""
+        backend = None if isinstance(value, np.ndarray) else backend_of(self._backends, value)
+        return value if backend is None else backend.to_host(value)
 
     def _put(self, host: Any, device: Device | None) -> Any:
         where = CPU if device is None else Device.parse(device)
@@ -294,10 +318,3 @@ def _ufunc(
 
 
 UFUNC_METHODS = frozenset({"__call__", "reduce", "accumulate", "reduceat", "outer", "at"})
-
-
-def _draw(generator: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    if type(generator) is not np.random.Generator or name not in METHODS:
-        raise PermissionDenied(f"{name!r} is no method of a random generator")
-    drawn = getattr(generator, name)(*args, **kwargs)
-    return drawn if isinstance(drawn, bytes) else None if drawn is None else np.asarray(drawn)

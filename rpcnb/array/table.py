@@ -100,7 +100,7 @@ _OWN = (
     Operation(
         "inplace", "operators", parameters_of("name, x, y, /"), "x += y and the like.", writes=True,
     ),
-    Operation("random", "random", parameters_of("generator, name, args, kwargs, /"), "Draw.", writes=True),
+    Operation("random", "random", parameters_of("generator, device, name, args, kwargs, /"), "Draw.", writes=True),
     Operation("random.default_rng", "random", parameters_of("seed=None"), "A random generator."),
 )  # fmt: skip
 

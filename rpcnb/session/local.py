@@ -246,9 +246,16 @@ class LocalSession(RPCSession):
             if not stream.acquire(turn):
                 call.leave()
                 return call.stop_status or CallStatus.CANCELLED, None
-            return self._run(call)
+            return self._run_in(stream, call)
         finally:
             stream.release()
+
+    def _run_in(self, stream: ExecutionStream, call: Call) -> Outcome:
+        """Run a call on this thread now, on the array library's queue that the stream stands for."""
+        if stream.native is None:
+            return self._run(call)
+        with stream.native.around():
+            return self._run(call)
 
     def _run(self, call: Call) -> Outcome:
         """Run a call on this thread now, and say how it ended."""
@@ -308,7 +315,7 @@ class LocalSession(RPCSession):
         """Let a stream's own thread run a call."""
 
         def run() -> None:
-            self._end(call, callback, *self._run(call))
+            self._end(call, callback, *self._run_in(stream, call))
 
         def withdraw() -> None:
             if stream.withdraw(task):
@@ -417,7 +424,7 @@ class LocalSession(RPCSession):
         except DeviceError as error:
             tell(callback, CallStatus.EXCEPTION, describe_failure(error, self.name, 4096))
             return
-        queue.when_drained(partial(tell, callback, CallStatus.RETURN, None))
+        queue.when_drained(partial(self._device_api.finish_and_tell, device, queue, callback))
 
     # --- the session itself -----------------------------------------------------------------------------
 

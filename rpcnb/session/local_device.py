@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from rpcnb.core.device import DeviceAttr
+from rpcnb.core.device import DeviceAttr, DeviceType
 from rpcnb.core.errors import ArrayMismatch, DeviceError
 from rpcnb.core.values import ArrayRef, TypeCode
 from rpcnb.session.backend import ArrayBackend, backend_of
+from rpcnb.session.base import run_and_call_back
 from rpcnb.session.device_api import DeviceAPI
+from rpcnb.session.streams import NativeQueue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,14 +20,16 @@ if TYPE_CHECKING:
     from rpcnb.core.device import Device
     from rpcnb.core.dtype import DType
     from rpcnb.core.values import Value
+    from rpcnb.session.base import CallCallback
     from rpcnb.session.handles import HandleTable
+    from rpcnb.session.streams import ExecutionStream
 
 
 class Streams(Protocol):
     """The execution streams of a session, by handle; 0 is its default stream."""
 
-    def create(self, device: Device) -> int:
-        """Make a stream."""
+    def create(self, device: Device, native: NativeQueue | None = None) -> int:
+        """Make a stream, over a library's own queue where it has one."""
 
     def free(self, handle: int) -> None:
         """End a stream once what is queued on it has run."""
@@ -36,6 +42,9 @@ class Streams(Protocol):
 
     def current(self, device: Device) -> int:
         """Return what `set_current` set; 0 at first."""
+
+    def get(self, handle: int) -> ExecutionStream:
+        """Return a stream."""
 
 
 class LocalDeviceAPI(DeviceAPI):
@@ -85,12 +94,18 @@ class LocalDeviceAPI(DeviceAPI):
         from_array = self._handles.get(source.handle, TypeCode.ARRAY)
         to_array = self._handles.get(target.handle, TypeCode.ARRAY)
         # In order: what was queued before may still write to the source.
-        self._streams.synchronize(stream or self._streams.current(target.device))
+        self.stream_sync(target.device, stream or self._streams.current(target.device))
         copy_between(self._backends, from_array, to_array)
 
     def create_stream(self, device: Device) -> int:
-        self._backend(device)
-        return self._streams.create(device)
+        backend = self._backend(device)
+        stream = backend.make_stream(device)
+        if stream is None:
+            return self._streams.create(device)
+        native = NativeQueue(
+            partial(backend.stream_context, stream), partial(backend.synchronize, device, stream)
+        )
+        return self._streams.create(device, native)
 
     def free_stream(self, device: Device, stream: int) -> None:
         self._backend(device)
@@ -99,6 +114,27 @@ class LocalDeviceAPI(DeviceAPI):
     def stream_sync(self, device: Device, stream: int) -> None:
         self._backend(device)
         self._streams.synchronize(stream)
+        self._finish(device, self._streams.get(stream))
+
+    def _finish(self, device: Device, stream: ExecutionStream) -> None:
+        """Wait until what the stream's calls started on the device has finished."""
+        if stream.native is not None:
+            stream.native.finish()
+        else:
+            self._backend(device).synchronize(device, None)
+
+    def finish_and_tell(
+        self, device: Device, stream: ExecutionStream, callback: CallCallback
+    ) -> None:
+        """Do so without blocking, for the device may take long; then call back."""
+
+        def finish() -> None:
+            run_and_call_back(lambda: self._finish(device, stream), callback)
+
+        if device.type is DeviceType.CPU and stream.native is None:
+            finish()
+        else:
+            threading.Thread(target=finish, name="rpcnb-finish", daemon=True).start()
 
     def set_stream(self, device: Device, stream: int) -> None:
         self._backend(device)

@@ -6,7 +6,9 @@ else imports this file.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -41,6 +43,7 @@ class TorchBackend(ArrayBackend):
 
     def __init__(self) -> None:
         self._host = NumPyBackend()
+        self._pinned: dict[int, PinnedCopies] = {}
 
     def owns(self, obj: object) -> bool:
         return isinstance(obj, torch.Tensor)
@@ -102,6 +105,10 @@ class TorchBackend(ArrayBackend):
         if _is_plain(array):
             self._host.read(self.to_host(array), offset, out)
             return
+        if _is_plain_on_cuda(array):
+            source = _bytes_of(array, offset, out.nbytes)
+            self._copies(array.device.index).download(source, out.cast("B"))
+            return
         start, staged = self._stage(array, offset, out.nbytes)
         begin = offset - start * staged.itemsize
         out.cast("B")[:] = staged.view(np.uint8).data[begin : begin + out.nbytes]
@@ -110,12 +117,22 @@ class TorchBackend(ArrayBackend):
         if _is_plain(array):
             self._host.write(self.to_host(array), offset, source)
             return
+        if _is_plain_on_cuda(array):
+            target = _bytes_of(array, offset, source.nbytes)
+            self._copies(array.device.index).upload(source.cast("B"), target)
+            return
         start, staged = self._stage(array, offset, source.nbytes)
         begin = offset - start * staged.itemsize
         staged.view(np.uint8).data[begin : begin + source.nbytes] = source.cast("B")
         for index, first, last in _blocks(array, start, staged.size):
             part = array[(*index, ...)]
             part.copy_(torch.from_numpy(staged[first:last]).reshape(part.shape))
+
+    def _copies(self, index: int) -> PinnedCopies:
+        copies = self._pinned.get(index)
+        if copies is None:
+            copies = self._pinned.setdefault(index, PinnedCopies(torch.device("cuda", index)))
+        return copies
 
     def _stage(self, array: Any, offset: int, nbytes: int) -> tuple[int, Any]:
         """Return the elements that a range of bytes touches as a host array, and the first's number."""
@@ -184,9 +201,18 @@ class TorchBackend(ArrayBackend):
 
     def stream_context(self, stream: object) -> AbstractContextManager[object]:
         if isinstance(stream, torch.cuda.Stream):
-            context: AbstractContextManager[object] = torch.cuda.stream(stream)
-            return context
+            return self._on_stream(stream)
         return super().stream_context(stream)
+
+    @contextmanager
+    def _on_stream(self, stream: torch.cuda.Stream) -> Iterator[None]:
+        """Run on a stream what comes after the default stream's work, and before later copies."""
+        stream.wait_stream(torch.cuda.default_stream(stream.device))
+        try:
+            with torch.cuda.stream(stream):
+                yield
+        finally:
+            self._copies(stream.device.index).note_end(stream)
 
     def _device(self, device: Device) -> Any:
         if device not in self.devices():
@@ -237,6 +263,19 @@ def _is_plain(array: Any) -> bool:
     return array.device.type == "cpu" and not array.is_conj() and not array.is_neg()
 
 
+def _is_plain_on_cuda(array: Any) -> bool:
+    """Tell whether the tensor's content is memory of a CUDA device as it lies there."""
+    lies_there = array.device.type == "cuda" and array.is_contiguous()
+    return lies_there and not array.is_conj() and not array.is_neg()
+
+
+def _bytes_of(array: Any, offset: int, nbytes: int) -> Any:
+    """Return a part of a contiguous tensor as a flat tensor of bytes."""
+    if not 0 <= offset <= array.numel() * array.element_size() - nbytes:
+        raise ArrayMismatch(f"{nbytes:,} bytes at offset {offset:,} do not lie in the array")
+    return array.detach().view(-1).view(torch.uint8)[offset : offset + nbytes]
+
+
 def _blocks(array: Any, start: int, count: int) -> Iterator[tuple[Any, int, int]]:
     for index, first, last in c_order_blocks(tuple(array.shape), start, start + count):
         yield index, first - start, last - start
@@ -246,3 +285,101 @@ def _torch_index(index: Any) -> Any:
     if isinstance(index, tuple):
         return tuple(map(_torch_index, index))
     return torch.as_tensor(index) if isinstance(index, np.ndarray) else index
+
+
+# --- copies to and from CUDA devices -------------------------------------------------------------
+
+SLOT_NBYTES = 512 * 1024
+SLOTS = 4
+
+
+class Slot(NamedTuple):
+    """A piece of pinned memory."""
+
+    memory: Any
+    """Tensor of bytes."""
+    done: Any
+    """Event: the last copy from or to it has finished."""
+
+
+class PinnedCopies:
+    """Copies from and to one CUDA device, on its default stream.  Thread-safe.
+
+    The device copies out of pinned memory by itself, so that filling one slot overlaps with the
+    copy of the one before; from ordinary memory PyTorch would make a pinned copy each time, and wait.
+
+    Parameters
+    ----------
+    device : torch.device
+
+    Notes
+    -----
+    `upload` returns when the source may be reused; the device has the bytes before anything that
+    is started on its default stream later. Streams that ran calls are waited for, on the device.
+    """
+
+    def __init__(self, device: Any) -> None:
+        self._device = device
+        self._lock = threading.Lock()
+        self._slots: list[Slot] = []
+        self._next = 0
+        self._ends: dict[Any, Any] = {}
+
+    def note_end(self, stream: Any) -> None:
+        """Take note that a call has started work on a stream, for later copies to wait for."""
+        event = torch.cuda.Event()
+        event.record(stream)
+        with self._lock:
+            self._ends[stream] = event
+
+    def upload(self, source: memoryview, target: Any) -> None:
+        """Copy bytes into a flat tensor of as many bytes on the device."""
+        with self._lock, torch.cuda.device(self._device):
+            queue = self._default_stream()
+            for begin in range(0, source.nbytes, SLOT_NBYTES):
+                part = source[begin : begin + SLOT_NBYTES]
+                slot = self._take()
+                slot.done.synchronize()
+                pinned = slot.memory[: part.nbytes]
+                memoryview(pinned.numpy())[:] = part
+                target[begin : begin + part.nbytes].copy_(pinned, non_blocking=True)
+                slot.done.record(queue)
+
+    def download(self, source: Any, target: memoryview) -> None:
+        """Copy a flat tensor of bytes into host memory."""
+        with self._lock, torch.cuda.device(self._device):
+            queue = self._default_stream()
+            waiting: list[tuple[int, Any, Slot]] = []
+            for begin in range(0, target.nbytes, SLOT_NBYTES):
+                if len(waiting) == SLOTS:
+                    _finish(target, *waiting.pop(0))
+                slot = self._take()
+                slot.done.synchronize()
+                part = source[begin : begin + SLOT_NBYTES]
+                pinned = slot.memory[: part.numel()]
+                pinned.copy_(part, non_blocking=True)
+                slot.done.record(queue)
+                waiting.append((begin, pinned, slot))
+            for piece in waiting:
+                _finish(target, *piece)
+
+    def _default_stream(self) -> Any:
+        """Return the default stream, having it wait for the streams that ran calls."""
+        queue = torch.cuda.current_stream(self._device)
+        while self._ends:
+            queue.wait_event(self._ends.popitem()[1])
+        return queue
+
+    def _take(self) -> Slot:
+        """Return the slot that was used longest ago."""
+        if len(self._slots) < SLOTS:
+            memory = torch.empty(SLOT_NBYTES, dtype=torch.uint8, pin_memory=True)
+            self._slots.append(Slot(memory, torch.cuda.Event()))
+            return self._slots[-1]
+        self._next = (self._next + 1) % SLOTS
+        return self._slots[self._next]
+
+
+def _finish(target: memoryview, begin: int, pinned: Any, slot: Slot) -> None:
+    slot.done.synchronize()
+    target[begin : begin + pinned.numel()] = memoryview(pinned.numpy())

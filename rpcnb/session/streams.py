@@ -14,13 +14,14 @@ from abc import ABC, abstractmethod
 from collections import deque
 from itertools import count
 from threading import get_ident
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rpcnb.core.errors import DeviceError, SessionClosed, SessionError
 from rpcnb.core.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from rpcnb.core.device import Device
 
@@ -59,6 +60,15 @@ class Marker:
         self.reached = reached
 
 
+class NativeQueue(NamedTuple):
+    """A queue of an array library, such as a CUDA stream: what is started there ends later."""
+
+    around: Callable[[], AbstractContextManager[object]]
+    """Returns what makes it the library's current queue within a ``with`` block."""
+    finish: Callable[[], None]
+    """Waits until what was started there has finished."""
+
+
 class ExecutionStream(ABC):
     """An ordered queue of work.  Thread-safe.
 
@@ -77,6 +87,8 @@ class ExecutionStream(ABC):
         self._owner = 0
         """Thread that holds the stream; 0 for none."""
         self.closed = False
+        self.native: NativeQueue | None = None
+        """The array library's own queue, on which its calls start their work; None for none."""
 
     @property
     def held_by_caller(self) -> bool:
@@ -322,11 +334,13 @@ class StreamRegistry:
         self.in_use = 0
         """What `set_current` set last, for any device: calls without a stream run there."""
 
-    def create(self, device: Device) -> int:
-        """Make a stream and return its handle."""
+    def create(self, device: Device, native: NativeQueue | None = None) -> int:
+        """Make a stream, over a library's own queue where it has one, and return its handle."""
         handle = next(self._numbers)
+        stream = ThreadStream(self._limit, f"rpcnb-stream-{device}-{handle}")
+        stream.native = native
         with self._lock:
-            self._streams[handle] = ThreadStream(self._limit, f"rpcnb-stream-{device}-{handle}")
+            self._streams[handle] = stream
         return handle
 
     def get(self, handle: int) -> ExecutionStream:

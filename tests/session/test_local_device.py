@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from rpcnb.core.values import ArrayRef, TypeCode
 from rpcnb.session.cpu import NumPyBackend
 from rpcnb.session.handles import HandleTable
 from rpcnb.session.local_device import LocalDeviceAPI, copy_between
+from rpcnb.session.streams import ExecutionStream, NativeQueue, ThreadStream
 
 GPU = Device(DeviceType.CUDA, 1)
 
@@ -21,9 +23,14 @@ class Streams:
     def __init__(self) -> None:
         self.asked: list[tuple[str, int]] = []
         self.set: dict[Device, int] = {}
+        self.made = ThreadStream()
 
-    def create(self, device: Device) -> int:
+    def create(self, device: Device, native: NativeQueue | None = None) -> int:
+        self.made.native = native
         return 7
+
+    def get(self, handle: int) -> ExecutionStream:
+        return self.made
 
     def free(self, handle: int) -> None:
         self.asked.append(("free", handle))
@@ -136,6 +143,27 @@ def test_a_copy_that_cannot_be_is_refused(api: LocalDeviceAPI, handles: HandleTa
         api.copy_data(source, ArrayRef(source.handle, byte_offset=8))
     with pytest.raises(InvalidHandle, match="kind OBJECT"):
         api.copy_data(source, ArrayRef(handles.issue("text", TypeCode.OBJECT)))
+
+
+def test_a_stream_stands_for_the_librarys_own_queue(handles: HandleTable, streams: Streams) -> None:
+    asked: list[object] = []
+
+    class Queued(ElsewhereBackend):
+        def make_stream(self, device: Device) -> object:
+            return f"queue of {device}"
+
+        def synchronize(self, device: Device, stream: object) -> None:
+            asked.append(stream)
+
+    api = LocalDeviceAPI((NumPyBackend(), Queued()), handles, streams)
+    api.create_stream(CPU)
+    assert streams.made.native is None
+    stream = api.create_stream(GPU)
+    api.stream_sync(GPU, stream)
+    ended = threading.Event()
+    api.finish_and_tell(GPU, streams.made, lambda *_: ended.set())
+    assert ended.wait(10)
+    assert asked == ["queue of cuda:1"] * 2
 
 
 def test_arrays_of_two_libraries_are_copied_by_way_of_the_host() -> None:

@@ -21,7 +21,8 @@ from rpcnb.session.pytorch import TorchBackend
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-DEVICES = ["cpu:0", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+GPUS = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
+DEVICES = ["cpu:0", *(f"cuda:{i}" for i in GPUS)]
 VALUE = np.arange(1.0, 25).reshape(2, 3, 4)
 
 
@@ -140,6 +141,66 @@ def test_views_share_memory_and_writes_are_seen(remote: Remote, device: str) -> 
     expected[:, [0]] = 7
     np.testing.assert_array_equal(array.to_numpy(), expected)
     assert not array.copy().shares_memory(array)
+
+
+def test_pieces_of_an_array_are_written_and_read_where_they_lie(device: str) -> None:
+    backend, where = TorchBackend(), Device.parse(device)
+    array = backend.create("zeros", (1500, 1000), "<f4", where, None)
+    value = np.arange(1_500_000, dtype="f4").reshape(1500, 1000)
+    content = memoryview(value).cast("B")
+    for begin in range(0, content.nbytes, 1_000_003):  # across elements, slots and pieces
+        backend.write(array, begin, content[begin : begin + 1_000_003])
+    found = bytearray(content.nbytes)
+    for begin in range(0, content.nbytes, 700_001):
+        backend.read(array, begin, memoryview(found)[begin : begin + 700_001])
+    assert bytes(found) == bytes(content)
+    assert float(array.sum(dtype=torch.float64)) == value.sum(dtype="f8")
+    with pytest.raises(ArrayMismatch, match="do not lie"):
+        backend.write(array, content.nbytes - 3, content[:4])
+
+
+def test_a_download_sees_what_a_stream_was_told_to_do(remote: Remote, device: str) -> None:
+    registry = remote.session.registry
+    registry.add("powers", lambda array: [array := array @ array / 1000 for _ in range(20)][-1])
+    where = remote.device(device)
+    array = remote.full((1000, 1000), 1.0, "f4", device)
+    stream = where.create_stream()
+    found = remote.get_function("powers").submit(array, stream=stream).result(60)
+    np.testing.assert_allclose(found.to_numpy(), 1.0, rtol=1e-3)
+    found.copy_from(np.zeros((1000, 1000), "f4"))
+    stream.synchronize()
+    assert found[0, 0].item() == 0
+    stream.close()
+
+
+def test_a_stream_runs_its_calls_on_the_librarys_own(remote: Remote, device: str) -> None:
+    registry = remote.session.registry
+    registry.add("in_default", lambda: _stream_in_use() == 0)
+    where = remote.device(device)
+    stream = where.create_stream()
+    ask = remote.get_function("in_default")
+    assert ask()
+    assert ask.options(stream=stream)() == (where.device.type is DeviceType.CPU)
+    stream.synchronize()
+    stream.close()
+
+
+def _stream_in_use() -> int:
+    return int(torch.cuda.current_stream().cuda_stream) if GPUS else 0
+
+
+def test_random_numbers_are_numpys_on_every_device(remote: Remote, device: str) -> None:
+    there = remote.random.default_rng(7, device=device)
+    here = np.random.default_rng(7)
+    drawn = there.normal(1, 2, size=(30, 2))
+    assert drawn.device == Device.parse(device)
+    assert remote.get_function("kind")(drawn) == "Tensor"
+    np.testing.assert_array_equal(drawn.to_numpy(), here.normal(1, 2, (30, 2)))
+    deck = remote.arange(8, device=device)
+    there.shuffle(deck)
+    expected = np.arange(8)
+    here.shuffle(expected)
+    assert deck.tolist() == expected.tolist()
 
 
 def test_creation_is_on_the_device_asked_for(remote: Remote, device: str) -> None:
