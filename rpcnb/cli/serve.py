@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rpcnb.cli.failure import CommandFailed, of_the_user
-from rpcnb.cli.options import port_number
+from rpcnb.cli.options import host_and_port, port_number
 from rpcnb.cli.servers import how_to_connect, short_address, token_for
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ examples:
   rpcnb serve lab_functions.py --allow-module 'numpy.*'
   rpcnb serve --forward 127.0.0.1:9090 --port 9091    a gateway to another server
   rpcnb serve lab_functions.py --tvm-port 9190 --key lab     for TVM clients, too
+  rpcnb serve lab_functions.py --tvm-port 9190 --key lab --tracker 127.0.0.1:9191
 
 SIGTERM and Ctrl-C end it in an orderly way, a second Ctrl-C at once.
 """
@@ -93,6 +94,12 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         help="serve TVM clients there, too; TVM has no secret: every user of this machine may call",
     )
     add("--key", default="rpcnb", help="what TVM clients ask for (rpcnb)")
+    add(
+        "--tracker",
+        type=host_and_port,
+        metavar="HOST:PORT",
+        help="tell a TVM tracker when the TVM port is free; only clients that it sends are let in",
+    )
     levels = ["debug", "info", "warning", "error"]
     add("--log-level", choices=levels, default="warning", help="of the log on stderr (warning)")
 
@@ -125,6 +132,8 @@ def make_server(args: argparse.Namespace) -> Server:
     if not (args.load or args.forward or args.allow_module or args.device_backend):
         message = "nothing to serve: name a FILE.py or module, or give --allow-module or --forward"
         raise CommandFailed(message, status=2)
+    if args.tracker is not None and args.tvm_port is None:
+        raise CommandFailed("--tracker sends TVM clients: give --tvm-port, too", status=2)
     for entry in args.load:
         if entry.endswith(".py") and not Path(entry).is_file():
             raise CommandFailed(f"there is no file {entry}", status=2)
@@ -214,7 +223,7 @@ def serving_tvm(server: Server, args: argparse.Namespace) -> Iterator[None]:
     def open_one() -> RPCSession:
         return open_session(server.url, token=server.token)
 
-    with TVMServer(open_one, args.key, args.tvm_port) as tvm:
+    with TVMServer(open_one, args.key, args.tvm_port, tracker=args.tracker) as tvm:
         print(f"serving TVM clients with the key {args.key} on 127.0.0.1:{tvm.port}", flush=True)
         yield
 

@@ -5,7 +5,7 @@ from argparse import ArgumentTypeError
 import pytest
 from hypothesis import given, strategies as st
 
-from rpcnb.cli.options import port_number
+from rpcnb.cli.options import host_and_port, port_number
 
 
 @given(st.integers(0, 65535))
@@ -17,3 +17,14 @@ def test_every_port_is_read(port: int) -> None:
 def test_what_is_no_port_is_refused(text: str) -> None:
     with pytest.raises(ArgumentTypeError, match="is no TCP port"):
         port_number(text)
+
+
+@pytest.mark.parametrize(("text", "read"), [("host:1", ("host", 1)), ("[::1]:9190", ("::1", 9190))])
+def test_a_host_and_its_port_are_read(text: str, read: tuple[str, int]) -> None:
+    assert host_and_port(text) == read
+
+
+@pytest.mark.parametrize("text", ["host", ":9190", "host:", "host:x", ""])
+def test_what_is_no_host_and_port_is_refused(text: str) -> None:
+    with pytest.raises(ArgumentTypeError):
+        host_and_port(text)

@@ -1,15 +1,13 @@
 """`TVMFront`: serves any `RPCSession` to one client that speaks TVM's RPC.
 
-What a client takes for addresses are numbers of a table that belongs to its connection: a number
-that was never given out, or was given back, is an error of that one request.
+What a client takes for addresses are numbers of a table that belongs to its connection.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from itertools import count
-from typing import TYPE_CHECKING, Any, TypeAlias
+import threading
+from typing import TYPE_CHECKING, Any, Self
 
 from rpcnb.core.device import DeviceAttr
 from rpcnb.core.errors import (
@@ -29,9 +27,9 @@ from rpcnb.core.values import (
     DTypeValue,
     FunctionRef,
     ModuleRef,
-    Ref,
 )
-from rpcnb.endpoint.tvm import values as tvm_values
+from rpcnb.endpoint.tvm import offers, values as tvm_values
+from rpcnb.endpoint.tvm.table import Entry, NumberTable, Offer, SystemLibrary
 from rpcnb.session.refs import release_refs
 from rpcnb.wire.tvm.packets import (
     Call,
@@ -59,6 +57,8 @@ from rpcnb.wire.tvm.values import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rpcnb.core.device import Device
     from rpcnb.core.values import Value
     from rpcnb.session.base import RPCSession
@@ -68,6 +68,13 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 OPAQUE = 74
 """Type index of an object that is nothing more special."""
+EXPIRED = (
+    "RPCSessionTimeoutError: Your {seconds}s session has expired, try to increase the "
+    '"session_timeout" value.'
+)
+"""What TVM's servers say when a session's time is up; its clients know the class by it."""
+PATIENCE = 1.0
+"""Seconds that a client which does not read may keep its own end waiting."""
 _INDEX: dict[type, TypeIndex] = {
     type(None): TypeIndex.NONE,
     bool: TypeIndex.BOOL,
@@ -76,30 +83,52 @@ _INDEX: dict[type, TypeIndex] = {
     str: TypeIndex.STR,
     bytes: TypeIndex.BYTES,
 }
-
-Entry: TypeAlias = Ref | Callable[..., "Value"]
-"""What a number of the table stands for: something of the session, or a function of this file."""
+_KIND_INDEX: dict[type, int] = {
+    FunctionRef: TypeIndex.FUNCTION,
+    Offer: TypeIndex.FUNCTION,
+    ModuleRef: TypeIndex.MODULE,
+    SystemLibrary: TypeIndex.MODULE,
+}
 
 
 class TVMFront:
-    """Serves one connection.
+    """Serves one connection.  A context manager: leaving it ends the session.
 
     Parameters
     ----------
-    session : RPCSession
-        What is served; shut down by the caller.
+    open_session : callable
+        Makes what is served, when the client begins.
     transport : Transport
         After the greeting.
+    seconds : float [s], optional
+        How long the session may last, whatever it does.
     """
 
-    def __init__(self, session: RPCSession, transport: Transport) -> None:
-        self._session = session
+    def __init__(
+        self,
+        open_session: Callable[[], RPCSession],
+        transport: Transport,
+        seconds: float | None = None,
+    ) -> None:
+        self._open_session = open_session
         self._transport = transport
         self._wire = TVMWire(self._sink)
-        self._numbers = count(0x1000, 0x10)
-        self.table: dict[int, Entry] = {}
-        self._begun = False
+        self._opened: RPCSession | None = None
+        self._sending = threading.Lock()
         self._in_place = False
+        self.table = NumberTable()
+        self._clock: threading.Timer | None = None
+        if seconds is not None:
+            self._clock = threading.Timer(seconds, self._expire, (seconds,))
+            self._clock.daemon = True
+            self._clock.start()
+
+    @property
+    def _session(self) -> RPCSession:
+        if self._opened is None:
+            message = "the first request of a session must be InitServer"
+            raise LocalProtocolError(message)
+        return self._opened
 
     def serve(self) -> None:
         """Answer requests until the client leaves, or sends what makes no sense."""
@@ -108,9 +137,39 @@ class TVMFront:
                 for packet in self._wire.received(nbytes):
                     if isinstance(packet, Shutdown):
                         return
-                    self._transport.send(self._encoded(self._answer(packet)))
+                    buffers = self._encoded(self._answer(packet))
+                    with self._sending:
+                        self._transport.send(buffers)
         except (TransportError, ProtocolError) as error:
             LOG.info("a TVM client's connection ended: %s", error)
+
+    def _expire(self, seconds: float) -> None:
+        """End the session because its time is up; the client is told why, in TVM's words."""
+        if self._sending.acquire(timeout=PATIENCE):  # else the client does not read its answer
+            try:
+                self._transport.send(encode(Raised(EXPIRED.format(seconds=seconds))))
+            except TransportError as error:
+                LOG.info("a TVM client left as its time was up: %s", error)
+            finally:
+                self._sending.release()
+        self._transport.close()
+        self._end_session()
+
+    def _end_session(self) -> None:
+        if self._opened is not None:
+            self._opened.shutdown()
+
+    def close(self) -> None:
+        """End the session.  Idempotent."""
+        if self._clock is not None:
+            self._clock.cancel()
+        self._end_session()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
 
     def _encoded(self, answer: Packet) -> Any:
         try:
@@ -121,20 +180,20 @@ class TVMFront:
     def _answer(self, packet: Packet) -> Packet:
         try:
             if isinstance(packet, InitServer):
-                return self._begin(packet)
-            if not self._begun:
-                message = "the first request of a session must be InitServer"
-                raise LocalProtocolError(message)  # noqa: TRY301 -- answered below
+                self._begin(packet)
+                return Result((None,))
             return self._serve(packet)
         except Exception as error:  # noqa: BLE001 -- whatever it is, the client is told
             return Raised(error_text(error))
 
-    def _begin(self, packet: InitServer) -> Packet:
-        if self._begun or packet.constructor:
-            message = "rpcnb serves one session a connection, and makes no other by constructor"
+    def _begin(self, packet: InitServer) -> None:
+        if self._opened is not None:
+            message = "a connection has one session, which has begun"
             raise LocalProtocolError(message)
-        self._begun = True
-        return Result((None,))
+        if packet.constructor:
+            self._opened = offers.construct(self._open_session, *packet.constructor)
+        else:
+            self._opened = self._open_session()
 
     def _serve(self, packet: Packet) -> Packet:
         match packet:
@@ -154,21 +213,24 @@ class TVMFront:
     # --- calls --------------------------------------------------------------------------------
 
     def _call(self, function: int, args: tuple[TVMValue, ...]) -> list[TVMValue]:
-        entry = self._find(function)
+        session, entry = self._session, self.table.find(function)
         values = [self._lift(value) for value in args]
-        if isinstance(entry, FunctionRef):
-            return self._lower(self._session.call_func(entry, values))
-        if callable(entry):
-            return self._lower(entry(*values))
-        message = f"number {function:#x} is no function"
-        raise InvalidHandle(message, handle=function)
+        if isinstance(entry, Offer):
+            return self._lower(entry.run(*values))
+        if not isinstance(entry, FunctionRef):
+            message = f"number {function:#x} is no function"
+            raise InvalidHandle(message, handle=function)
+        if any(isinstance(value, Offer | SystemLibrary) for value in values):
+            message = "a function of the server's own front cannot be passed to the server's"
+            raise EncodeError(message)
+        return self._lower(session.call_func(entry, values))
 
-    def _lift(self, value: TVMValue) -> Value:
+    def _lift(self, value: TVMValue) -> Value | Entry:
         match value:
             case TVMTensor():
                 return self._array(value, whole=True)
             case TVMHandle(_, pointer) | TVMPointer(pointer):
-                return self._find(pointer) if pointer else None
+                return self.table.find(pointer) if pointer else None
             case TVMDevice():
                 return tvm_values.from_tvm_device(value)
             case TVMDType():
@@ -176,7 +238,7 @@ class TVMFront:
             case _:
                 return value
 
-    def _lower(self, value: Value) -> list[TVMValue]:
+    def _lower(self, value: Value | Entry) -> list[TVMValue]:
         if isinstance(value, DenseArray) and value.is_scalar:
             value = tvm_values.scalar(value)
         index = _INDEX.get(type(value))
@@ -185,33 +247,16 @@ class TVMFront:
         if isinstance(value, ArrayRef):
             tensor = self._tensor(value)
             return [int(TypeIndex.TENSOR), tensor, TVMPointer(tensor.data)]
-        if isinstance(value, OWNED_REFS):
-            index = {FunctionRef: TypeIndex.FUNCTION, ModuleRef: TypeIndex.MODULE}.get(type(value))
-            return [int(index or OPAQUE), TVMPointer(self._give(value))]
+        if isinstance(value, (*OWNED_REFS, Offer, SystemLibrary)):
+            return [int(_KIND_INDEX.get(type(value), OPAQUE)), TVMPointer(self.table.give(value))]
         release_refs(value, self._session)
         message = f"a {type(value).__name__} cannot be returned to a TVM client"
         raise EncodeError(message)
 
-    # --- the table ----------------------------------------------------------------------------
-
-    def _give(self, entry: Entry) -> int:
-        number = next(self._numbers)
-        self.table[number] = entry
-        return number
-
-    def _find(self, number: int) -> Entry:
-        entry = self.table.get(number)
-        if entry is None:
-            message = f"number {number:#x} names nothing here, or was given back"
-            raise InvalidHandle(message, handle=number)
-        return entry
+    # --- what the client holds ----------------------------------------------------------------
 
     def _free(self, *args: TVMValue) -> None:
-        number = args[-1].value
-        entry = self._find(number)
-        del self.table[number]
-        if isinstance(entry, OWNED_REFS):
-            self._session.free_handle(entry.handle, entry.type_code)
+        self.table.free(args[-1].value, self._session)
 
     def _tensor(self, array: ArrayRef) -> TVMTensor:
         if array.strides is not None:
@@ -224,10 +269,10 @@ class TVMFront:
             release_refs(array, self._session)
             raise
         device = tvm_values.to_tvm_device(array.device)
-        return TVMTensor(self._give(array), device, dtype, array.shape)
+        return TVMTensor(self.table.give(array), device, dtype, array.shape)
 
     def _array(self, tensor: TVMTensor, *, whole: bool = False) -> ArrayRef:
-        entry = self._find(tensor.data)
+        entry = self.table.find(tensor.data)
         if not isinstance(entry, ArrayRef):
             message = f"number {tensor.data:#x} is no array"
             raise InvalidHandle(message, handle=tensor.data)
@@ -285,11 +330,8 @@ class TVMFront:
     # --- system calls -------------------------------------------------------------------------
 
     def _get_function(self, name: str) -> TVMPointer:
-        function = _OWN.get(name)
-        if function is not None:
-            return TVMPointer(self._give(lambda *args: function(self._session, *args)))
-        ref = self._session.get_function(name)
-        return TVMPointer(0 if ref is None else self._give(ref))
+        found = self._session.get_function(name) or offers.find(self._session, name)
+        return TVMPointer(0 if found is None else self.table.give(found))
 
     def _api(self, device: TVMDevice) -> tuple[DeviceAPI, Device]:
         where = tvm_values.from_tvm_device(device)
@@ -309,7 +351,9 @@ class TVMFront:
 
     def _alloc(self, tensor: TVMTensor, _scope: str | None) -> TVMPointer:
         api, where = self._api(tensor.device)
-        return TVMPointer(self._give(api.alloc_data(where, tensor.shape, dtype_of(tensor.dtype))))
+        return TVMPointer(
+            self.table.give(api.alloc_data(where, tensor.shape, dtype_of(tensor.dtype)))
+        )
 
     def _alloc_bytes(
         self, device: TVMDevice, nbytes: int, _alignment: int, _dtype: TVMDType
@@ -378,33 +422,3 @@ def error_text(error: Exception) -> str:
         text = f"{error.type_name}: {error.message}"
         return f"{text}\n\n{error.remote_traceback}".rstrip()
     return f"{type(error).__name__}: {error}"
-
-
-# --- TVM's names for what an rpcnb session offers -----------------------------------------------
-
-
-def _run(session: RPCSession, name: str, *args: Value) -> Value:
-    function = session.get_function(name)
-    assert function is not None  # every session has its builtins
-    try:
-        return session.call_func(function, args)
-    finally:
-        session.free_handle(function.handle, function.type_code)
-
-
-def _write_file(session: RPCSession, name: str, data: bytes) -> None:
-    _run(session, "rpcnb.upload", name, 0, data, True)
-
-
-def _read_file(session: RPCSession, name: str) -> bytes:
-    data = bytearray()
-    while piece := _run(session, "rpcnb.download", name, len(data), 1 << 20):
-        data += piece
-    return bytes(data)
-
-
-_OWN: dict[str, Callable[..., Value]] = {
-    "tvm.rpc.server.upload": _write_file,
-    "tvm.rpc.server.download": _read_file,
-    "tvm.rpc.server.remove": lambda session, name: _run(session, "rpcnb.remove", name),
-}

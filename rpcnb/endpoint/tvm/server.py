@@ -10,12 +10,12 @@ import threading
 from typing import TYPE_CHECKING, Self
 
 from rpcnb.core.deadline import Deadline
-from rpcnb.core.errors import ConnectionClosed, HandshakeError, RpcnbError, TransportTimeout
+from rpcnb.core.errors import ConnectionClosed, RpcnbError
 from rpcnb.core.limits import DEFAULT_LIMITS
 from rpcnb.endpoint.tvm.front import TVMFront
+from rpcnb.endpoint.tvm.greeting import read_hello, refuse, welcome
+from rpcnb.endpoint.tvm.registration import PERIOD, Registration
 from rpcnb.transport import registry as transports
-from rpcnb.wire.tvm.greeting import LONGEST_KEY, MAGIC, NO_MATCH
-from rpcnb.wire.tvm.values import I32
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,13 +37,29 @@ class TVMServer:
         What clients must ask for. It is a name, no secret.
     port : int
         On the loopback interface; 0 takes a free one.
+    tracker : tuple of str and int, optional
+        Host and port of a TVM tracker. With one, only clients that it sends are let in, one at a
+        time, as TVM's servers do.
+    tracker_period : float [s]
+        Between two looks at the tracker.
     """
 
-    def __init__(self, open_session: Callable[[], RPCSession], key: str, port: int = 0) -> None:
+    def __init__(
+        self,
+        open_session: Callable[[], RPCSession],
+        key: str,
+        port: int = 0,
+        *,
+        tracker: tuple[str, int] | None = None,
+        tracker_period: float = PERIOD,
+    ) -> None:
         self._open_session = open_session
         self.key = key
         self._listener = transports.listen(f"tcp://127.0.0.1:{port}")
         self.port = int(self._listener.url.rpartition(":")[2])
+        self._registration: Registration | None = None
+        if tracker is not None:
+            self._registration = Registration(tracker, key, self.port, period=tracker_period)
         self._served: set[Transport] = set()
         self._thread = threading.Thread(target=self._accept, name="rpcnb-tvm", daemon=True)
         self._thread.start()
@@ -57,22 +73,43 @@ class TVMServer:
             except RpcnbError as error:  # this one went away
                 LOG.info("a TVM client could not be accepted: %s", error)
                 continue
+            if len(self._served) >= DEFAULT_LIMITS.sessions:
+                LOG.warning("more than %d TVM clients: one was sent away", DEFAULT_LIMITS.sessions)
+                transport.close()
+                continue
             self._served.add(transport)
             threading.Thread(target=self._serve, args=(transport,), daemon=True).start()
 
     def _serve(self, transport: Transport) -> None:
         try:
-            greet_client(transport, self.key, Deadline.after(DEFAULT_LIMITS.preauth_seconds))
-            with self._open_session() as session:
-                TVMFront(session, transport).serve()
+            hello = read_hello(transport, Deadline.after(DEFAULT_LIMITS.preauth_seconds))
+            if self._admits(hello.key):
+                self._serve_admitted(transport, hello.seconds)
+            else:
+                refuse(transport)
+                LOG.info("a TVM client asked for %r", hello.key[:80])
         except RpcnbError as error:
             LOG.info("a TVM client was refused or lost: %s", error)
         finally:
             transport.close()
             self._served.discard(transport)
 
+    def _admits(self, key: str) -> bool:
+        return key == self.key if self._registration is None else self._registration.admit(key)
+
+    def _serve_admitted(self, transport: Transport, seconds: float | None) -> None:
+        try:
+            welcome(transport, self.key)
+            with TVMFront(self._open_session, transport, seconds) as front:
+                front.serve()
+        finally:
+            if self._registration is not None:
+                self._registration.release()
+
     def close(self) -> None:
-        """Stop listening and end all sessions.  Idempotent."""
+        """Leave the tracker, stop listening and end all sessions.  Idempotent."""
+        if self._registration is not None:
+            self._registration.close()
         self._listener.close()
         for transport in tuple(self._served):
             transport.close()
@@ -83,40 +120,3 @@ class TVMServer:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
-
-
-def greet_client(transport: Transport, key: str, deadline: Deadline) -> None:
-    """Do the server's half of the first bytes.
-
-    Raises
-    ------
-    HandshakeError
-        No TVM client, or it asked for another key; it was told.
-    """
-    magic, nbytes = (I32.unpack(receive(transport, 4, deadline))[0] for _ in range(2))
-    if magic != MAGIC or not 0 <= nbytes <= LONGEST_KEY:
-        message = "what connected is no TVM client"
-        raise HandshakeError(message)
-    words = receive(transport, nbytes, deadline).decode("utf-8", "replace").split()
-    if words[:1] != [f"client:{key}"]:
-        transport.send([I32.pack(NO_MATCH)])
-        message = f"a TVM client asked for {words[:1]} instead of {key!r}"
-        raise HandshakeError(message)
-    own = f"server:{key}".encode()
-    transport.send([I32.pack(MAGIC) + I32.pack(len(own)) + own])
-
-
-def receive(transport: Transport, nbytes: int, deadline: Deadline) -> bytes:
-    """Receive exactly so many bytes."""
-    data = bytearray()
-    while len(data) < nbytes:
-        if not transport.wait_readable(deadline.remaining()):
-            message = "a TVM client did not say what it wants"
-            raise TransportTimeout(message)
-        piece = memoryview(bytearray(nbytes - len(data)))
-        count = transport.receive_into(piece)
-        if not count:
-            message = "a TVM client left during the greeting"
-            raise ConnectionClosed(message)
-        data += piece[:count]
-    return bytes(data)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MAGIC = 0x0002F271
 LONGEST = MIB
-REQUEST, SUMMARY = 4, 6
+PUT, REQUEST, UPDATE_INFO, SUMMARY, PENDING_KEYS = 3, 4, 5, 6, 7
 _USER = "rpcnb"
 
 
@@ -86,7 +86,38 @@ class Tracker:
                 message = f"{self.url} offered a server without an address"
                 raise RemoteProtocolError(message)
 
+    # --- for servers ----------------------------------------------------------------------------
+
+    def introduce(self, key: str, host: str, port: int) -> None:
+        """Say which server this connection belongs to; it leaves when the connection ends."""
+        self._tell([UPDATE_INFO, {"key": f"server:{key}", "addr": [host, port]}])
+
+    def offer(self, key: str, host: str, port: int, match_key: str) -> None:
+        """Say that the server is free for one client, who will greet it with `match_key`."""
+        self._tell([PUT, key, [port, match_key], host])
+
+    def offered(self) -> list[object]:
+        """Return the match keys of this server that were given to no client yet."""
+        answer = self._exchange([PENDING_KEYS], self._timeout)
+        if not isinstance(answer, list):
+            raise RemoteProtocolError(f"{self.url} gave no list of keys")
+        return answer
+
+    def _tell(self, message: list[object]) -> None:
+        answer = self._exchange(message, self._timeout)
+        if answer != 0:
+            raise SessionError(f"the tracker at {self.url} refused: {str(answer)[:200]}")
+
+    # --- one message and its answer -------------------------------------------------------------
+
     def _ask(self, message: list[object], timeout: float | None) -> object:
+        match self._exchange(message, timeout):
+            case [0, result]:
+                return result
+            case answer:
+                raise SessionError(f"the tracker at {self.url} refused: {str(answer)[:200]}")
+
+    def _exchange(self, message: list[object], timeout: float | None) -> object:
         with self._lock:
             data = json.dumps(message).encode()
             self._transport.send([I32.pack(len(data)) + data])
@@ -95,14 +126,9 @@ class Tracker:
             if not 0 < nbytes <= LONGEST:
                 raise RemoteProtocolError(f"{self.url} announced {nbytes:,} bytes")
             try:
-                answer = json.loads(self._receive(nbytes, deadline))
-            except ValueError as error:
+                return json.loads(self._receive(nbytes, deadline))
+            except (ValueError, RecursionError) as error:
                 raise RemoteProtocolError(f"{self.url} sent no JSON: {error}") from None
-        match answer:
-            case [0, result]:
-                return result
-            case _:
-                raise SessionError(f"the tracker at {self.url} refused: {str(answer)[:200]}")
 
     def _receive(self, nbytes: int, deadline: Deadline) -> bytes:
         data = bytearray()

@@ -81,10 +81,6 @@ class TestServedToTVMSession(SessionSuite):
     def session(self, session):
         return session
 
-    def test_a_function_is_timed_where_it_lives(self) -> None:
-        with pytest.raises(LookupError, match="RPCTimeEvaluator"):  # not offered to TVM clients
-            self.call("rpcnb.time_evaluator", self.function("add_one"), 5, 3, 0.0)
-
 
 def call(session, name, *args):
     return session.call_func(session.get_function(name), args)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
+from itertools import count
+
 import pytest
 
-from rpcnb.core.deadline import Deadline
-from rpcnb.core.errors import ConnectionClosed, HandshakeError, RpcnbError, TransportTimeout
+from rpcnb.core.errors import DeadlineExceeded, HandshakeError, RpcnbError
 from rpcnb.endpoint.tvm.connect import TVMAddress, connect_tvm
-from rpcnb.endpoint.tvm.server import TVMServer, greet_client
+from rpcnb.endpoint.tvm.server import TVMServer
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession
 from rpcnb.transport import registry as transports
-from rpcnb.transport.memory import memory_pair
 from rpcnb.wire.tvm.greeting import Greeting
 
 
@@ -50,24 +51,18 @@ def test_closing_ends_its_sessions(server) -> None:
         session.get_function("t.one")
 
 
-@pytest.mark.parametrize(
-    ("sent", "error"),
-    [
-        (b"GET / HTTP/1.1\r\n\r\n", HandshakeError),
-        (Greeting("k").sends[:10], ConnectionClosed),
-        (Greeting("k").sends[:4] + b"\xff\xff\xff\x7f", HandshakeError),
-    ],
-)
-def test_who_is_no_tvm_client_is_refused(sent, error) -> None:
-    near, far = memory_pair()
-    with near, far:
-        near.send([sent])
-        near.close()
-        with pytest.raises(error):
-            greet_client(far, "k", Deadline.after(5))
+def test_a_session_ends_when_its_time_is_up(server) -> None:
+    where = TVMAddress("127.0.0.1", server.port, "board", timeout=0.05)
+    with (
+        connect_tvm(where, 10.0) as session,
+        pytest.raises(DeadlineExceeded, match=r"0\.05s session has expired"),
+    ):
+        deque((session.get_function("t.one") for _ in count()), maxlen=0)
 
 
-def test_who_says_nothing_is_given_up() -> None:
-    near, far = memory_pair()
-    with near, far, pytest.raises(TransportTimeout):
-        greet_client(far, "k", Deadline.after(0.01))
+def test_who_is_no_tvm_client_harms_nobody(server) -> None:
+    for sent in (b"GET / HTTP/1.1\r\n\r\n", Greeting("board").sends[:10], b""):
+        with transports.connect(f"tcp://127.0.0.1:{server.port}", 5) as transport:
+            transport.send([sent])
+    with connect_tvm(TVMAddress("127.0.0.1", server.port, "board"), 10.0) as session:
+        assert session.get_function("t.one") is not None
