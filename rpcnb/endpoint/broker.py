@@ -29,6 +29,8 @@ from rpcnb.endpoint.zygote import Ticket
 from rpcnb.wire.handshake import Intent, ServerHandshake
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rpcnb.endpoint.staff import Staff
     from rpcnb.transport.base import Listener, Transport
 
@@ -54,11 +56,11 @@ class SessionRecord:
 
 
 class Broker:
-    """Accepts peers on one listener until closed.
+    """Accepts peers on its listeners until closed.
 
     Parameters
     ----------
-    listener : Listener
+    listeners : sequence of Listener
         Owned from here on.
     secret : bytes
         What peers must know.
@@ -70,13 +72,13 @@ class Broker:
 
     def __init__(
         self,
-        listener: Listener,
+        listeners: Sequence[Listener],
         secret: bytes,
         name: str,
         staff: Staff,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        self._listener = listener
+        self._listeners = listeners
         self._secret = secret
         self._name = name
         self._staff = staff
@@ -88,18 +90,22 @@ class Broker:
         self._news = threading.Condition()
         self._closing = False
         staff.on_end = self._on_end
-        self._thread = threading.Thread(target=self._accept, name="rpcnb-accept", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._accept, args=(one,), name="rpcnb-accept", daemon=True)
+            for one in listeners
+        ]
 
     def start(self) -> None:
         """Begin to accept."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     # --- accepting --------------------------------------------------------------------------------
 
-    def _accept(self) -> None:
+    def _accept(self, listener: Listener) -> None:
         while not self._closing:
             try:
-                transport = self._listener.accept()
+                transport = listener.accept()
             except ConnectionClosed:
                 return
             except TransportError as error:
@@ -235,8 +241,10 @@ class Broker:
                 return
             self._closing = True
             strangers = list(self._strangers.values())
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         for transport in strangers:
             transport.close()
         self._staff.close()
-        self._thread.join(timeout=5.0)
+        for thread in self._threads:
+            thread.join(timeout=5.0)

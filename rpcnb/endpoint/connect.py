@@ -14,13 +14,19 @@ from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import (
     AddressError,
     AuthenticationError,
+    ConnectError,
     ConnectionClosed,
     OutcomeUnknown,
     RpcnbError,
     TransportError,
     WorkerDied,
 )
-from rpcnb.endpoint.credentials import find_token, read_connection_file, secret_of
+from rpcnb.endpoint.credentials import (
+    find_server,
+    find_token,
+    read_connection_file,
+    secret_of,
+)
 from rpcnb.endpoint.greeting import exchange
 from rpcnb.endpoint.socket_session import SocketSession
 from rpcnb.transport import registry as transports
@@ -65,6 +71,8 @@ class Target:
     """Where the transport connects to."""
     session_name: str = ""
     token: str | None = None
+    shortcut: str = ""
+    """Where the same server may be reached faster; known from a connection file."""
 
 
 def parse_url(text: str) -> Target:
@@ -81,7 +89,7 @@ def parse_url(text: str) -> Target:
     text = text.strip()
     if text.endswith(".json") and "://" not in text:
         info = read_connection_file(Path(text).expanduser())
-        return Target("rpcnb", info.url, "", info.token)
+        return Target("rpcnb", info.url, "", info.token, info.shortcut)
     if text in ("local", "local:"):
         return Target("local")
     scheme, separator, rest = text.partition("://")
@@ -157,6 +165,11 @@ def open_local(target: Target, token: str | None, timeout: float | None, name: s
 def open_socket(target: Target, token: str | None, timeout: float | None, name: str) -> RPCSession:
     """Open a session on a server."""
     url = target.transport_url
+    shortcut = target.shortcut
+    if target.scheme == "rpcnb" and not shortcut:  # ``tcp://`` means TCP
+        known = find_server(url)
+        if known is not None:
+            token, shortcut = token or known.token, known.shortcut
     token = token or find_token(url)
     if token is None:
         transports.connect(url, timeout).close()  # that nobody listens would be the thing to say
@@ -166,7 +179,9 @@ def open_socket(target: Target, token: str | None, timeout: float | None, name: 
         )
         raise AuthenticationError(message)
     secret = secret_of(token)
-    transport, agreement = greet(url, secret, timeout, Intent.NEW, name=name)
+    transport, agreement = _greet_by_shortcut(shortcut, secret, timeout, name) or greet(
+        url, secret, timeout, Intent.NEW, name=name
+    )
     protocol = WireV1(Side.CLIENT, epoch=agreement.epoch)
     return SocketSession(
         transport,
@@ -175,6 +190,18 @@ def open_socket(target: Target, token: str | None, timeout: float | None, name: 
         url=url,
         autopsy=lambda reason: how_it_ended(url, secret, agreement, reason),
     )
+
+
+def _greet_by_shortcut(
+    shortcut: str, secret: bytes, timeout: float | None, name: str
+) -> tuple[Transport, Agreement] | None:
+    """Open a session at a server's Unix socket; None where that does not answer."""
+    if not shortcut:
+        return None
+    try:
+        return greet(shortcut, secret, timeout, Intent.NEW, name=name)
+    except (ConnectError, AddressError):  # its address will do, or say what is wrong
+        return None
 
 
 def greet(

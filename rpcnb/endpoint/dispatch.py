@@ -157,6 +157,7 @@ class Dispatcher:
         self._due: DueQueue | None = None
         if wake_main is not None:
             self._due = DueQueue(wake_main, self._start_due, self._expire, limit)
+        self._call_at_once = session.call_at_once
         self.is_local = session.is_local_session()
         self._usual = NoticedCall if self.is_local else ServedCall
         self.calls: dict[int, ServedCall] = {}
@@ -212,7 +213,8 @@ class Dispatcher:
 
     def _start_due(self, message: Due) -> None:
         if type(message) is CallFunc:
-            self._start(message)
+            if not self._run_at_once(message):
+                self._start(message)
         elif type(message) is FreeHandles:
             self._free(message.handles)
         elif type(message) is StreamWait:
@@ -238,6 +240,21 @@ class Dispatcher:
                 served.running = running
         except RpcnbError as error:
             served.finish(CallStatus.EXCEPTION, describe_exception(error, ""))
+
+    def _run_at_once(self, message: CallFunc) -> bool:
+        """Serve a call of the default stream on its thread; False when it cannot run just now."""
+        number, handle, args, kwargs, _, timeout, _ = message
+        if timeout is not None:
+            return False
+        served = self.calls[number] = NoticedCall(self, message)
+        function = self._functions.get(handle) or self._function(handle)
+        outcome = self._call_at_once(function, args, kwargs, served)
+        if outcome is None:
+            return False
+        del self.calls[number]
+        served.running = ENDED_CALL
+        self.reply(number, *outcome)
+        return True
 
     def _open(self, message: CallFunc) -> ServedCall:
         kind = ServedCall if message.stream else self._usual

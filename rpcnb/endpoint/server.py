@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import importlib
 import importlib.util
+import logging
 import os
+import socket
 import sys
 import threading
 import time
@@ -13,21 +15,31 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from rpcnb.core.errors import AddressError, SessionError
+from rpcnb.core.errors import AddressError, RpcnbError, SessionError
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.core.version import VERSION
 from rpcnb.endpoint.broker import Broker
-from rpcnb.endpoint.credentials import ConnectionFile, new_token, secret_of, write_connection_file
+from rpcnb.endpoint.credentials import (
+    ConnectionFile,
+    new_token,
+    secret_of,
+    shortcut_url,
+    write_connection_file,
+)
 from rpcnb.endpoint.staff import ProcessStaff, Staff, ThreadStaff
 from rpcnb.endpoint.worker import Service, run_worker, serve_on_thread
 from rpcnb.session.backend import backend_module
 from rpcnb.session.functions import REGISTRY, FunctionRegistry
 from rpcnb.transport import registry as transports
+from rpcnb.transport.address import parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rpcnb.session.base import RPCSession
+    from rpcnb.transport.base import Listener
+
+LOG = logging.getLogger("rpcnb.server")
 
 
 class Server:
@@ -103,6 +115,7 @@ class Server:
         self.connection_file: Path | None = None
         """The file that was written; None while not listening."""
         self.url = self._listen_url
+        self._shortcut = ""
         self.function_count = 0
         """How many functions it offers; known once started."""
         self._broker: Broker | None = None
@@ -125,22 +138,38 @@ class Server:
             raise SessionError(message)
         staff = self._make_staff()  # before listening: a fork would keep the port open
         try:
-            listener = transports.listen(self._listen_url)
+            listeners = self._listen()
         except BaseException:
             staff.dismiss()
             raise
         try:
             staff.start()
-            self.url = listener.url
             self.function_count = staff.function_count or len(self._service.registry.names())
             self.connection_file = write_connection_file(self._describe(), self._file)
         except BaseException:
-            listener.close()
+            for listener in listeners:
+                listener.close()
             staff.close()
             raise
-        self._broker = Broker(listener, self._secret, self.name, staff, self._service.limits)
+        self._broker = Broker(listeners, self._secret, self.name, staff, self._service.limits)
         self._broker.start()
         return self
+
+    def _listen(self) -> list[Listener]:
+        """Listen where we were told to, and for clients of this user at a Unix socket as well."""
+        listener = transports.listen(self._listen_url)
+        self.url = listener.url
+        address = parse_address(listener.url)
+        if address.scheme != "tcp" or address.port is None or not hasattr(socket, "AF_UNIX"):
+            return [listener]
+        shortcut = shortcut_url(address.port)
+        try:
+            listeners = [listener, transports.listen(shortcut)]
+        except (OSError, RpcnbError) as error:  # a folder with too long a path, say
+            LOG.info("only at %s: %s", self.url, error)
+            return [listener]
+        self._shortcut = shortcut
+        return listeners
 
     def _make_staff(self) -> Staff:
         if self.in_process:
@@ -154,7 +183,15 @@ class Server:
         )
 
     def _describe(self) -> ConnectionFile:
-        return ConnectionFile(self.url, self.token, os.getpid(), self.name, VERSION, time.time())
+        return ConnectionFile(
+            self.url,
+            self.token,
+            os.getpid(),
+            self.name,
+            VERSION,
+            time.time(),
+            shortcut=self._shortcut,
+        )
 
     def wait(self) -> None:
         """Block until `close` is called, by another thread or a signal handler."""

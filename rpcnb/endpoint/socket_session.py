@@ -388,6 +388,7 @@ class SocketSession(RPCSession):
         """Return counters of this side."""
         connection = self._connection
         return {
+            "connected_to": connection.transport.peer_address,
             "calls": self._calls,
             "calls_in_flight": len(connection.pending),
             "frames_sent": connection.protocol.frames_sent,

@@ -308,6 +308,32 @@ class RPCSession(ABC):
 
     # --- added ------------------------------------------------------------------------------------
 
+    def call_at_once(
+        self,
+        func: FunctionRef,
+        args: Sequence[Value],
+        kwargs: Mapping[str, Value],
+        observer: CallObserver,
+    ) -> tuple[CallStatus, Value] | None:
+        """Run a call here and now, if this thread is the one it would run on and it need not wait.
+
+        The short way for whoever serves calls on such a thread: nothing is queued, no callback.
+
+        Parameters
+        ----------
+        func : FunctionRef
+            Of a function for which `runs_beside_streams` says no.
+        args, kwargs, observer
+            As for `async_call_func`.
+
+        Returns
+        -------
+        tuple of CallStatus and Value, or None
+            How it ended. None: use `async_call_func`, which also says what is wrong.
+        """
+        del func, args, kwargs, observer
+        return None
+
     def runs_beside_streams(self, func: FunctionRef) -> bool:
         """Tell whether calls of this function wait for no stream (an ``async def`` function)."""
         del func

@@ -109,8 +109,11 @@ class Call(CallContext, RunningCall):
         if self._watched:
             self._watched = False
             CAPTURE.uninstall()
-        if not self.ended:
+        if self.text is not None or self._held is not None:
             self.finish()
+        elif not self.ended:  # as `finish`, without a call
+            with self._lock:
+                self.ended = True
 
     def call_back(
         self, callback: CallbackRef, args: Sequence[Value], kwargs: Mapping[str, Value]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rpcnb.core.errors import InvalidHandle, SessionError
 from rpcnb.core.limits import DEFAULT_LIMITS
@@ -81,6 +81,11 @@ class HandleTable:
         if type_code is not None and entry[0] is not type_code:
             raise _other_kind(handle, entry[0], type_code)
         return entry[1]
+
+    def find(self, handle: int, type_code: TypeCode) -> Any:
+        """Return the object behind a handle of that kind; None when there is none."""
+        entry = self._entries.get(handle)
+        return entry[1] if entry is not None and entry[0] is type_code else None
 
     def free(self, handle: int, type_code: TypeCode, count: int = 1) -> None:
         """Hold an object no longer.

@@ -45,18 +45,27 @@ class _Parried(BaseException):
 
 
 class Gate(ABC):
-    """Whether a call can be interrupted just now."""
+    """Whether a call can be interrupted just now.
 
-    __slots__ = ("_requested", "inner", "outer", "struck", "thread")
+    Parameters
+    ----------
+    thread : int
+        The one it is made on, and that runs the call.
+    outer : Gate, optional
+        Of the call whose code makes this call.
+    """
 
-    def __init__(self, outer: Gate | None = None) -> None:
-        self.thread = get_ident()
-        self.outer = outer
-        self.inner: Gate | None = None
-        self.struck = False
-        """An interrupt was on its way to this call once; there is never a second."""
-        self._requested = False
+    # Class attributes, not slots: most calls never set them, and making one costs half.
+    outer: Gate | None = None
+    inner: Gate | None = None
+    struck = False
+    """An interrupt was on its way to this call once; there is never a second."""
+    _requested = False
+
+    def __init__(self, thread: int, outer: Gate | None = None) -> None:
+        self.thread = thread
         if outer is not None:
+            self.outer = outer
             # In this order: whoever interrupts `outer` sets its request first, then looks inside.
             outer.inner = self
             self._requested = outer._requested  # noqa: SLF001 -- the same class
@@ -86,7 +95,27 @@ class Gate(ABC):
                 gate._requested = True  # noqa: SLF001 -- the same class
             gate._strike()  # noqa: SLF001 -- the same class
 
-    def end(self) -> None:
+    def run(
+        self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Call the user's function with the gate open; it is closed when this returns or raises.
+
+        An interrupt that comes when the function has already returned is dropped where that can be
+        told, so that its result is reported.
+        """
+        try:
+            self.open()
+            return function(*args, **kwargs)
+        finally:
+            # At most one interrupt falls in here, so the second attempt always succeeds.
+            try:
+                self._end()
+            except KeyboardInterrupt:
+                self._end()
+                if not self.struck:  # Ctrl-C of this process's own terminal
+                    raise
+
+    def _end(self) -> None:
         """Close for good, and give the thread back to the outer call."""
         self.close()
         if self.outer is not None:
@@ -100,11 +129,9 @@ class ThreadGate(Gate):
     is never struck, or the interrupter takes it, and the call knows that the blow will come.
     """
 
-    __slots__ = ("_permit",)
-
     def __init__(self, outer: Gate | None = None) -> None:
         self._permit: list[int] = []
-        super().__init__(outer)
+        super().__init__(get_ident(), outer)
 
     def open(self) -> None:
         self._permit.append(self.thread)
@@ -147,36 +174,29 @@ class ThreadGate(Gate):
         return True
 
 
-def guarded(
-    gate: Gate, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Any:
-    """Call the user's function with the gate open; it is closed when this returns or raises.
-
-    An interrupt that comes when the function has already returned is dropped where that can be
-    told, so that its result is reported.
-    """
-    try:
-        gate.open()
-        return function(*args, **kwargs)
-    finally:
-        # At most one interrupt falls in here, so the second attempt always succeeds.
-        try:
-            gate.end()
-        except KeyboardInterrupt:
-            gate.end()
-            if not gate.struck:  # Ctrl-C of this process's own terminal
-                raise
-
-
 class SignalGate(Gate):
     """Interrupts the main thread by SIGINT; its handler runs there, so plain attributes do."""
 
-    __slots__ = ("_interrupter", "is_open")
+    is_open = False
 
     def __init__(self, interrupter: SignalInterrupter, outer: Gate | None = None) -> None:
         self._interrupter = interrupter
-        self.is_open = False
-        super().__init__(outer)
+        super().__init__(interrupter.thread, outer)
+
+    def run(
+        self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        # As `Gate.run`, without its four calls where there is no outer call (0.2 µs of each call).
+        if self.outer is not None:
+            return super().run(function, args, kwargs)
+        self._interrupter.innermost = self
+        try:
+            self.is_open = True
+            if self._requested:
+                self.fall()
+            return function(*args, **kwargs)
+        finally:
+            self.is_open = False  # in one bytecode: no handler runs in between
 
     def open(self) -> None:
         self._interrupter.innermost = self
@@ -215,7 +235,7 @@ class SignalInterrupter:
     def __init__(self) -> None:
         self.innermost: SignalGate | None = None
         """The gate that was opened last on the main thread."""
-        self.thread = threading.main_thread().ident
+        self.thread = threading.main_thread().ident or 0  # it has started: never 0
         self._previous: Any = None
 
     def install(self) -> None:

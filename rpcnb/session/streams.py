@@ -305,6 +305,14 @@ class PumpedStream(ExecutionStream):
             self._owner = self._thread
             return True
 
+    def release(self) -> None:
+        if get_ident() == self._thread:
+            with self._lock:  # the usual case, without a call
+                if self._owner == self._thread and not self._queue and not self.closed:
+                    self._owner = 0
+                    return
+        super().release()
+
     def run_pending(self) -> int:
         """Run what can run now, and return how much that was.  Owner's thread only."""
         done = 0

@@ -172,7 +172,7 @@ class Lazy(ThreadStaff):
 
 
 def make_broker(listener: Listener, **limits: int) -> Broker:
-    return Broker(listener, SECRET, "test", Lazy(), Limits(**limits))
+    return Broker([listener], SECRET, "test", Lazy(), Limits(**limits))
 
 
 def test_old_endings_are_forgotten(monkeypatch) -> None:
@@ -256,7 +256,7 @@ def test_an_error_of_its_own_ends_only_that_greeting(caplog) -> None:
             raise ZeroDivisionError
 
     listener = transports.listen("tcp://127.0.0.1:0")
-    broker = Broker(listener, SECRET, "test", Broken(), Limits())
+    broker = Broker([listener], SECRET, "test", Broken(), Limits())
     broker.start()
     with pytest.raises((ConnectionClosed, HandshakeError)):
         greet(listener.url, SECRET, 5.0, Intent.NEW)

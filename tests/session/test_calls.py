@@ -12,7 +12,7 @@ from rpcnb.core.events import EVENTS, CallChanged, CallOutput, CallPhase, CallPr
 from rpcnb.session import calls
 from rpcnb.session.base import CallObserver
 from rpcnb.session.calls import CURRENT_CALL, CallContext, report_progress, track
-from rpcnb.session.interrupts import ThreadGate, guarded
+from rpcnb.session.interrupts import ThreadGate
 
 WAIT = 10.0
 
@@ -165,7 +165,7 @@ def test_an_observer_is_never_interrupted() -> None:
     token = CURRENT_CALL.set(call)
     try:
         with pytest.raises(KeyboardInterrupt):
-            guarded(gate, report_progress, (1,), {})
+            gate.run(report_progress, (1,), {})
     finally:
         CURRENT_CALL.reset(token)
     assert recorder.seen[-1][0] == 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from rpcnb.session.interrupts import Gate, SignalInterrupter, ThreadGate, guarded
+from rpcnb.session.interrupts import Gate, SignalInterrupter, ThreadGate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,7 +54,7 @@ def test_a_running_function_is_interrupted(make_gate) -> None:
     thread = threading.Thread(target=strike)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        guarded(gate, forever, (), {})
+        gate.run(forever, (), {})
     thread.join(WAIT)
     assert gate.struck
 
@@ -68,7 +68,7 @@ def test_a_signal_ends_a_blocking_system_call() -> None:
         timer.start()
         start = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
-            guarded(gate, time.sleep, (WAIT,), {})
+            gate.run(time.sleep, (WAIT,), {})
         assert time.monotonic() - start < WAIT / 2
     finally:
         interrupter.uninstall()
@@ -79,13 +79,13 @@ def test_a_request_before_the_start_keeps_the_function_from_running(make_gate) -
     gate.interrupt()
     ran: list[int] = []
     with pytest.raises(KeyboardInterrupt):
-        guarded(gate, ran.append, (1,), {})
+        gate.run(ran.append, (1,), {})
     assert ran == []
 
 
 def test_a_request_after_the_end_does_nothing(make_gate) -> None:
     gate = make_gate()
-    assert guarded(gate, lambda: 7, (), {}) == 7
+    assert gate.run(lambda: 7, (), {}) == 7
     gate.interrupt()
     assert sum(range(1000)) == 499500
     assert not gate.struck
@@ -102,7 +102,7 @@ def test_a_swallowed_interrupt_leaves_the_result(make_gate) -> None:
             return "mine"
         return "never"
 
-    assert guarded(gate, stubborn, (), {}) == "mine"
+    assert gate.run(stubborn, (), {}) == "mine"
 
 
 def test_our_code_is_spared_until_it_is_done(make_gate) -> None:
@@ -117,7 +117,7 @@ def test_our_code_is_spared_until_it_is_done(make_gate) -> None:
         trace.append("theirs")
 
     with pytest.raises(KeyboardInterrupt):
-        guarded(gate, function, (), {})
+        gate.run(function, (), {})
     assert trace == ["ours"]
 
 
@@ -135,7 +135,7 @@ def test_finally_blocks_run_and_may_enter_our_code_again(make_gate) -> None:
             trace.append("cleaned")
 
     with pytest.raises(KeyboardInterrupt):
-        guarded(gate, function, (), {})
+        gate.run(function, (), {})
     assert trace == ["cleaned"]
 
 
@@ -151,14 +151,14 @@ def test_a_request_for_the_outer_call_ends_the_inner_and_then_the_outer(make_gat
         outer.close()
         inner = make_gate(outer)
         try:
-            guarded(inner, inner_function, (), {})
+            inner.run(inner_function, (), {})
         except KeyboardInterrupt:
             trace.append("inner")
         outer.open()
         trace.append("never")
 
     with pytest.raises(KeyboardInterrupt):
-        guarded(outer, outer_function, (), {})
+        outer.run(outer_function, (), {})
     assert trace == ["inner"]
 
 
@@ -169,11 +169,11 @@ def test_a_request_for_the_inner_call_spares_the_outer(make_gate) -> None:
         outer.close()
         inner = make_gate(outer)
         with contextlib.suppress(KeyboardInterrupt):
-            guarded(inner, inner.interrupt, (), {})
+            inner.run(inner.interrupt, (), {})
         outer.open()
         return "unharmed"
 
-    assert guarded(outer, outer_function, (), {}) == "unharmed"
+    assert outer.run(outer_function, (), {}) == "unharmed"
 
 
 def test_a_signal_nobody_asked_for_is_ignored() -> None:
@@ -182,7 +182,7 @@ def test_a_signal_nobody_asked_for_is_ignored() -> None:
     try:
         signal.raise_signal(signal.SIGINT)
         gate = interrupter.gate()
-        raised = guarded(gate, partial(signal.raise_signal, signal.SIGINT), (), {})
+        raised = gate.run(partial(signal.raise_signal, signal.SIGINT), (), {})
     finally:
         interrupter.uninstall()
     assert raised is None
@@ -245,7 +245,7 @@ def weather(make_gate: Callable[..., Gate], rounds: int) -> tuple[int, int]:
             gate = storm.current = make_gate()
             steps = choose.randrange(120)
             try:
-                assert guarded(gate, shielding, (gate, steps), {}) == steps
+                assert gate.run(shielding, (gate, steps), {}) == steps
             except KeyboardInterrupt:
                 assert gate.struck
                 interrupted += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rpcnb.session.interrupts import ThreadGate, guarded
+from rpcnb.session.interrupts import ThreadGate
 from rpcnb.session.tracebacks import describe_failure
 
 LIMIT = 4096
@@ -12,7 +12,7 @@ LIMIT = 4096
 
 def raised(function, *args) -> BaseException:
     with pytest.raises(BaseException) as caught:
-        guarded(ThreadGate(), function, args, {})
+        ThreadGate().run(function, args, {})
     caught.value.__traceback__ = caught.value.__traceback__.tb_next  # this file's own frame
     return caught.value
 
