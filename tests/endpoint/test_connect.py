@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,7 +31,12 @@ from rpcnb.endpoint.connect import (
     parse_url,
     signal_name,
 )
-from rpcnb.endpoint.credentials import new_token, remember_token, secret_of
+from rpcnb.endpoint.credentials import (
+    new_token,
+    read_connection_file,
+    remember_token,
+    secret_of,
+)
 from rpcnb.endpoint.greeting import exchange, send_due
 from rpcnb.endpoint.server import Server
 from rpcnb.session.functions import FunctionRegistry
@@ -117,6 +123,35 @@ def test_a_session_has_the_name_it_was_given(server) -> None:
         assert session.agreement.session_name == "mine"
     with open_session(server.url.replace("tcp", "rpcnb") + "/theirs") as session:
         assert session.agreement.session_name == "theirs"
+
+
+def way_to(url: str) -> str:
+    with open_session(url) as session:
+        return session.statistics()["connected_to"].partition(":")[0]
+
+
+def test_a_server_of_ones_own_is_reached_by_its_unix_socket_unless_tcp_is_asked_for(server) -> None:
+    address = server.url.removeprefix("tcp://")
+    assert way_to(address) == way_to(str(server.connection_file)) == "unix"
+    assert way_to(server.url) == "tcp"
+
+
+def test_a_unix_socket_that_is_gone_is_no_loss(server) -> None:
+    info = read_connection_file(server.connection_file)
+    Path(info.shortcut.removeprefix("unix://")).unlink()
+    assert way_to(server.url.removeprefix("tcp://")) == "tcp"
+
+
+def test_a_closed_server_leaves_no_socket(server, tmp_path) -> None:
+    assert list(tmp_path.rglob("*.sock"))
+    server.close()
+    assert not list(tmp_path.rglob("*.sock"))
+
+
+def test_a_folder_too_deep_for_a_socket_does_without(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("RPCNB_RUNTIME_DIR", str(tmp_path / ("x" * 120)))
+    with Server(registry=FunctionRegistry(), in_process=True) as server:
+        assert way_to(server.url.removeprefix("tcp://")) == "tcp"
 
 
 def test_a_remembered_token_is_used(server) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -141,6 +142,19 @@ def test_files_of_dead_servers_are_removed(folder) -> None:
     (folder / "server-0-broken.json").write_text("{")
     assert [path for path, _ in running_servers()] == [alive]
     assert not dead.exists()
+
+
+def test_the_socket_of_a_dead_server_is_removed_and_nothing_else(folder, tmp_path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait(20)
+    ours, foreign = folder / "server-1-2.sock", tmp_path / "foreign.sock"
+    for number, path in enumerate((ours, foreign)):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.bind(str(path))
+        dead = info(pid=ended.pid, url=f"tcp://127.0.0.1:{number}", shortcut=f"unix://{path}")
+        write_connection_file(dead)
+    assert list(running_servers()) == []
+    assert (ours.exists(), foreign.exists()) == (False, True)
 
 
 def test_a_process_of_somebody_else_is_running(monkeypatch) -> None:

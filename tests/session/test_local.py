@@ -123,12 +123,40 @@ def test_an_idle_worker_runs_a_call_at_once_and_it_can_be_cancelled_meanwhile(re
             timers[0].start()
 
     timers: list[threading.Timer] = []
-    ends = Ends()
     with Worker(registry) as worker:
         ref = look_up(worker.session, time.sleep)
-        worker.session.async_call_func(ref, (WAIT,), None, ends, observer=Canceller())
+        outcome = worker.session.call_at_once(ref, (WAIT,), {}, Canceller())
         timers[0].join(WAIT)
-    assert ends.ends == [(CallStatus.CANCELLED, None)]
+        assert worker.session.statistics()["calls_running"] == 0
+    assert outcome == (CallStatus.CANCELLED, None)
+
+
+def test_a_call_at_once_ends_as_any_other(registry) -> None:
+    with Worker(registry) as worker:
+        echo, fail = (worker.session.get_function(f"test.{name}") for name in ("echo", "fail"))
+        assert worker.session.call_at_once(echo, (5,), {}, CallObserver()) == (CallStatus.RETURN, 5)
+        status, info = worker.session.call_at_once(fail, ("ValueError", "no"), {}, CallObserver())
+        assert (status, info.type_name) == (CallStatus.EXCEPTION, "ValueError")
+        assert worker.stream.idle
+
+
+def test_what_would_have_to_wait_is_not_called_at_once(registry) -> None:
+    observer = CallObserver()
+    with Worker(registry) as worker:
+        session, ran = worker.session, []
+        echo = session.get_function("test.echo")
+        inside = look_up(
+            session, lambda: ran.append(session.call_at_once(echo, (1,), {}, observer))
+        )
+        assert session.call_at_once(inside, (), {}, observer) is not None
+        elsewhere = threading.Thread(
+            target=lambda: ran.append(session.call_at_once(echo, (1,), {}, observer))
+        )
+        elsewhere.start()
+        elsewhere.join(WAIT)
+        session.free_handle(echo.handle, TypeCode.FUNCTION)
+        ran.append(session.call_at_once(echo, (1,), {}, observer))
+    assert ran == [None, None, None]
 
 
 def test_a_functions_own_keyboard_interrupt_is_an_error_in_a_worker(registry) -> None:
