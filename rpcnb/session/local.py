@@ -17,7 +17,7 @@ from functools import partial
 from inspect import CO_COROUTINE, iscoroutinefunction
 from itertools import count
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rpcnb.core.errors import (
     ArrayMismatch,
@@ -29,7 +29,7 @@ from rpcnb.core.errors import (
 )
 from rpcnb.core.events import EVENTS, CallPhase, SessionState
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
-from rpcnb.core.values import PLAIN_TYPES, FunctionRef, Handle, TypeCode
+from rpcnb.core.values import FunctionRef, Handle, TypeCode
 from rpcnb.session.backend import backend_of, held_nbytes
 from rpcnb.session.base import (
     DEFAULT_OPTIONS,
@@ -47,11 +47,12 @@ from rpcnb.session.builtins import resident_bytes, session_functions
 from rpcnb.session.calls import CURRENT_CALL
 from rpcnb.session.coroutines import LoopThread
 from rpcnb.session.cpu import NumPyBackend
-from rpcnb.session.execution import Call, Waiter, current_gate, tell
+from rpcnb.session.execution import Call, Waiter, tell
 from rpcnb.session.functions import REGISTRY, RESERVED, FunctionRegistry, describe_function
 from rpcnb.session.handles import HandleTable
 from rpcnb.session.local_device import LocalDeviceAPI
 from rpcnb.session.marshal import Marshaller
+from rpcnb.session.running import Outcome, Runner
 from rpcnb.session.streams import ExecutionStream, StreamRegistry, ThreadStream, Turn
 from rpcnb.session.tracebacks import describe_failure
 
@@ -65,9 +66,7 @@ if TYPE_CHECKING:
     from rpcnb.session.files import WorkFolder
     from rpcnb.session.interrupts import SignalInterrupter
 
-Outcome: TypeAlias = "tuple[CallStatus, Value]"
-_RETURNED, _FUNCTION = CallStatus.RETURN, TypeCode.FUNCTION  # 0.05 µs each time in their classes
-_PLAIN = PLAIN_TYPES.issuperset
+_FUNCTION = TypeCode.FUNCTION  # 0.05 µs each time in its class
 _NO_KWARGS: Mapping[str, Value] = {}
 
 
@@ -118,11 +117,12 @@ class LocalSession(RPCSession):
         self.backends = tuple(backends) if backends is not None else (NumPyBackend(),)
         self.handles = HandleTable(limits.handles)
         self.started_at = monotonic()
-        self._interrupter = interrupter
         self._default = default_stream or ThreadStream(limits.calls_in_flight, f"rpcnb-{name}")
         self.streams = StreamRegistry(self._default, limits.calls_in_flight)
         self._device_api = LocalDeviceAPI(self.backends, self.handles, self.streams)
         self.marshaller = Marshaller(self.handles, self.backends, describe_function, limits)
+        self._runner = Runner(self.marshaller, interrupter, name, limits.error_text)
+        self._run = self._runner.run
         self._own = session_functions(self)
         self._loop = LoopThread(f"rpcnb-{name}-loop")
         self._numbers = count(1)
@@ -199,7 +199,7 @@ class LocalSession(RPCSession):
             else:
                 self._enqueue(call, callback, self._stream(options))
         except Exception as error:  # noqa: BLE001 -- whatever it is, it goes to the callback
-            self._end(call, callback, *self._failure(call, error))
+            self._end(call, callback, *self._runner.failure(call, error))
         return call
 
     def call_at_once(
@@ -280,51 +280,6 @@ class LocalSession(RPCSession):
         with stream.native.around():
             return self._run(call)
 
-    def _run(self, call: Call) -> Outcome:
-        """Run a call on this thread now, and say how it ended."""
-        outer = CURRENT_CALL.get()
-        outer_gate = None if outer is None else current_gate()
-        CURRENT_CALL.set(call)
-        try:
-            gate = call.enter(self._interrupter, outer_gate)
-            if call.stop_status is not None:
-                return call.stop_status, None
-            args, kwargs = call.args, call.kwargs
-            if kwargs or not _PLAIN(map(type, args)):  # else they are what they are
-                args, kwargs = self._arguments(call)
-            result = gate.run(call.function, args, kwargs)
-            if type(result) not in PLAIN_TYPES:
-                result = self.marshaller.to_value(result)
-        except BaseException as error:  # noqa: BLE001 -- SystemExit of a function ends no worker
-            return self._failure(call, error)
-        else:
-            return _RETURNED, result
-        finally:
-            CURRENT_CALL.set(outer)  # `reset` of a token takes 0.1 µs more
-            call.leave()
-
-    def _arguments(self, call: Call) -> tuple[Sequence[Any], Mapping[str, Any]]:
-        """Return the objects that the arguments of a call name."""
-        args, kwargs = call.args, call.kwargs
-        to_object = self.marshaller.to_object
-        if not _PLAIN(map(type, args)):
-            args = [to_object(arg, call.call_back) for arg in args]
-        if not _PLAIN(map(type, kwargs.values())):
-            kwargs = {name: to_object(arg, call.call_back) for name, arg in kwargs.items()}
-        return args, kwargs
-
-    def _failure(self, call: Call, error: BaseException) -> Outcome:
-        """Say how a call ended that raised; raise what belongs to this thread instead."""
-        if isinstance(error, KeyboardInterrupt):
-            gate = call.gate
-            if call.stop_status is not None or (gate is not None and gate.struck):
-                # Struck without having been asked to stop: it is part of a call that was.
-                return call.stop_status or CallStatus.CANCELLED, None
-            main = threading.current_thread() is threading.main_thread()
-            if main and self._interrupter is None:
-                raise error
-        return CallStatus.EXCEPTION, describe_failure(error, self.name, self.limits.error_text)
-
     def _enqueue(self, call: Call, callback: CallCallback, stream: ExecutionStream) -> None:
         """Let a stream's own thread run a call."""
 
@@ -364,13 +319,13 @@ class LocalSession(RPCSession):
             outcome: Outcome = call.stop_status or CallStatus.CANCELLED, None
             try:
                 if call.stop_status is None:
-                    args, kwargs = self._arguments(call)
+                    args, kwargs = self._runner.arguments(call)
                     result = await call.function(*args, **kwargs)
                     outcome = CallStatus.RETURN, self.marshaller.to_value(result)
             except CancelledError:
                 outcome = call.stop_status or CallStatus.CANCELLED, None
             except BaseException as error:  # noqa: BLE001 -- nothing may end the loop
-                outcome = self._failure(call, error)
+                outcome = self._runner.failure(call, error)
             self._end(call, callback, *outcome)
 
         call.stopper = self._loop.start(main)

@@ -144,10 +144,10 @@ def test_files_of_dead_servers_are_removed(folder) -> None:
     assert not dead.exists()
 
 
-def test_the_socket_of_a_dead_server_is_removed_and_nothing_else(folder, tmp_path) -> None:
+def test_the_socket_of_a_dead_server_is_removed_and_nothing_else(tmp_path) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait(20)
-    ours, foreign = folder / "server-1-2.sock", tmp_path / "foreign.sock"
+    ours, foreign = runtime_folder() / "server-1-2.sock", tmp_path / "foreign.sock"
     for number, path in enumerate((ours, foreign)):
         with socket.socket(socket.AF_UNIX) as sock:
             sock.bind(str(path))

@@ -12,6 +12,7 @@ import pytest
 from rpcnb.core.device import CPU
 from rpcnb.core.errors import ArrayMismatch, DeviceError, PermissionDenied
 from rpcnb.core.events import EVENTS, CallChanged, CallPhase
+from rpcnb.core.values import TypeCode
 from rpcnb.session.base import CallObserver, CallOptions, CallStatus, RunningCall
 from rpcnb.session.files import WorkFolder
 from rpcnb.session.functions import FunctionRegistry
@@ -145,17 +146,17 @@ def test_what_would_have_to_wait_is_not_called_at_once(registry) -> None:
     with Worker(registry) as worker:
         session, ran = worker.session, []
         echo = session.get_function("test.echo")
-        inside = look_up(
-            session, lambda: ran.append(session.call_at_once(echo, (1,), {}, observer))
-        )
+
+        def attempt() -> None:
+            ran.append(session.call_at_once(echo, (1,), {}, observer))
+
+        inside = look_up(session, attempt)
         assert session.call_at_once(inside, (), {}, observer) is not None
-        elsewhere = threading.Thread(
-            target=lambda: ran.append(session.call_at_once(echo, (1,), {}, observer))
-        )
+        elsewhere = threading.Thread(target=attempt)
         elsewhere.start()
         elsewhere.join(WAIT)
         session.free_handle(echo.handle, TypeCode.FUNCTION)
-        ran.append(session.call_at_once(echo, (1,), {}, observer))
+        attempt()
     assert ran == [None, None, None]
 
 
