@@ -93,6 +93,14 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run sessions in threads of this process instead of worker processes",
     )
+    _add_tvm(parser)
+    levels = ["debug", "info", "warning", "error"]
+    add("--log-level", choices=levels, default="warning", help="of the log on stderr (warning)")
+
+
+def _add_tvm(parser: argparse.ArgumentParser) -> None:
+    """Declare what is about TVM's own clients."""
+    add = parser.add_argument
     add(
         "--tvm-port",
         type=port_number,
@@ -106,8 +114,6 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help="tell a TVM tracker when the TVM port is free; only clients that it sends are let in",
     )
-    levels = ["debug", "info", "warning", "error"]
-    add("--log-level", choices=levels, default="warning", help="of the log on stderr (warning)")
 
 
 def run(args: argparse.Namespace) -> int:
