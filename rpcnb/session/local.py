@@ -230,6 +230,11 @@ class LocalSession(RPCSession):
             del self._calls[call.id]
             stream.release()
 
+    def cancel_call(self, call: int) -> None:
+        running = self._calls.get(call)
+        if running is not None:
+            running.cancel()
+
     def runs_beside_streams(self, func: FunctionRef) -> bool:
         try:
             return _is_coroutine_function(self._function(func))
