@@ -49,15 +49,10 @@ IO = "socket ssl select selectors asyncio subprocess multiprocessing"
 RULES = {
     "core": Rule(never=IO),
     "wire": Rule("core", {"msgpack": "*codec*"}, never=f"{IO} threading time"),
-    "transport": Rule("core", never="asyncio"),
+    "transport": Rule("core", {"cryptography": "certificate"}, never="asyncio"),
     "session": Rule(
         "core",
-        {
-            "numpy": "*array* *device* local* cpu dtypes marshal pytorch",
-            "torch": "pytorch",
-            "IPython": "ipython",
-            "traitlets": "ipython",
-        },
+        {"numpy": "*array* *device* local* cpu dtypes marshal pytorch", "torch": "pytorch"},
         never="socket ssl",
     ),
     "endpoint": Rule("core wire transport session"),

@@ -29,7 +29,6 @@ examples:
   rpcnb serve lab_functions.py                        on 127.0.0.1:9090
   rpcnb serve lab_functions.py --port 0               on a free port
   rpcnb serve lab_functions.py --allow-module 'numpy.*'
-  rpcnb serve --allow-exec                            run whole cells: %%%%remote in a notebook
   rpcnb serve --forward 127.0.0.1:9090 --port 9091    a gateway to another server
   rpcnb serve lab_functions.py --tvm-port 9190 --key lab     for TVM clients, too
   rpcnb serve lab_functions.py --tvm-port 9190 --key lab --tracker 127.0.0.1:9191
@@ -61,7 +60,11 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         "--port", type=port_number, default=9090, help="TCP port; 0 takes a free one (9090)"
     )
     where.add_argument("--unix", metavar="PATH", help="listen on a Unix socket instead")
-    add("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    add(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (127.0.0.1); beyond this machine everything is encrypted",
+    )
     add("--name", default="", help="what clients see (the host's name)")
     add(
         "--allow-module",
@@ -69,11 +72,6 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME",
         help="let clients load this module; 'numpy.*' allows all below; may be repeated",
-    )
-    add(
-        "--allow-exec",
-        action="store_true",
-        help="let clients run any code as cells (%%%%remote), with your rights on this machine",
     )
     add(
         "--connection-file",
@@ -93,14 +91,6 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run sessions in threads of this process instead of worker processes",
     )
-    _add_tvm(parser)
-    levels = ["debug", "info", "warning", "error"]
-    add("--log-level", choices=levels, default="warning", help="of the log on stderr (warning)")
-
-
-def _add_tvm(parser: argparse.ArgumentParser) -> None:
-    """Declare what is about TVM's own clients."""
-    add = parser.add_argument
     add(
         "--tvm-port",
         type=port_number,
@@ -114,6 +104,8 @@ def _add_tvm(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help="tell a TVM tracker when the TVM port is free; only clients that it sends are let in",
     )
+    levels = ["debug", "info", "warning", "error"]
+    add("--log-level", choices=levels, default="warning", help="of the log on stderr (warning)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -141,15 +133,8 @@ def make_server(args: argparse.Namespace) -> Server:
     """Return the server that was described, not started."""
     from rpcnb.endpoint.server import Server
 
-    given = (args.load, args.forward, args.allow_module, args.device_backend, args.allow_exec)
-    if not any(given):
-        message = (
-            "nothing to serve: name a FILE.py or module, or give --allow-module, --allow-exec "
-            "or --forward"
-        )
-        raise CommandFailed(message, status=2)
-    if args.allow_exec and args.forward:
-        message = "whether cells may run is said where they run: give --allow-exec to that server"
+    if not (args.load or args.forward or args.allow_module or args.device_backend):
+        message = "nothing to serve: name a FILE.py or module, or give --allow-module or --forward"
         raise CommandFailed(message, status=2)
     if args.tracker is not None and args.tvm_port is None:
         raise CommandFailed("--tracker sends TVM clients: give --tvm-port, too", status=2)
@@ -165,7 +150,6 @@ def make_server(args: argparse.Namespace) -> Server:
         load=args.load,
         allowed_modules=args.allow_module,
         device_backends=args.device_backend,
-        allow_exec=args.allow_exec,
         open_next=_next_hop(args.forward) if args.forward else None,
         in_process=args.in_process,
         connection_file=args.connection_file,

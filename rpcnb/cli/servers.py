@@ -135,7 +135,7 @@ def find_servers(args: argparse.Namespace) -> list[ConnectionFile]:
     servers = [info for _, info in running_servers()]
     if args.port is None:
         return servers
-    return [info for info in servers if info.url.endswith(f":{args.port}")]
+    return [info for info in servers if short_address(info.url).endswith(f":{args.port}")]
 
 
 def token_for(url: str) -> str:
@@ -162,12 +162,20 @@ def token_for(url: str) -> str:
 def how_to_connect(url: str, token: str) -> str:
     """Return what a person needs to connect: the line to paste, and the secret."""
     where = short_address(url)
+    if url.startswith("tls://"):
+        return f"  paste into a notebook:  %connect_remote rpcnb://{from_elsewhere(where)}/#{token}"
     return f"  paste into a notebook:  %connect_remote {where}\n  token, when asked:      {token}"
 
 
 def short_address(url: str) -> str:
     """Return an address as users write it."""
-    return url.removeprefix("tcp://")
+    return url.removeprefix("tcp://").removeprefix("tls://").partition("?")[0]
+
+
+def from_elsewhere(where: str) -> str:
+    """Return a server's address as other machines write it."""
+    host, _, port = where.rpartition(":")
+    return f"{os.uname().nodename}:{port}" if host in {"0.0.0.0", "[::]"} else where  # noqa: S104
 
 
 def duration(seconds: float) -> str:

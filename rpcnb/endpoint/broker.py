@@ -138,18 +138,21 @@ class Broker:
     def _greet(self, transport: Transport) -> None:
         """Shake hands with one peer and do what it came for."""
         deadline = Deadline.after(self._limits.preauth_seconds)
-        kept = False
+        stranger, kept = transport, False
         try:
-            handshake = ServerHandshake(self._secret, self._name, limits=self._limits)
+            handshake = ServerHandshake(
+                self._secret, self._name, limits=self._limits, channel=transport.channel
+            )
             exchange(transport, handshake, "proved", deadline)
             self._leave_strangers(transport)
+            transport = self._staff.portable(transport)
             kept = self._receive(transport, handshake)
         except (ProtocolError, TransportError) as error:
-            LOG.info("refused %s: %s", transport.peer_address, error)
+            LOG.info("refused %s: %s", stranger.peer_address, error)
         except Exception:
-            LOG.exception("greeting %s failed", transport.peer_address)
+            LOG.exception("greeting %s failed", stranger.peer_address)
         finally:
-            self._leave_strangers(transport)
+            self._leave_strangers(stranger)
             if not kept:
                 transport.close()
 

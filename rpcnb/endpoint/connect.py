@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from rpcnb.core.errors import (
     ConnectError,
     ConnectionClosed,
     OutcomeUnknown,
+    PermissionDenied,
     RpcnbError,
     TransportError,
     WorkerDied,
@@ -24,6 +25,7 @@ from rpcnb.core.errors import (
 from rpcnb.endpoint.credentials import (
     find_server,
     find_token,
+    fingerprint_in,
     read_connection_file,
     secret_of,
 )
@@ -48,6 +50,7 @@ SCHEMES: dict[str, str] = {
     "local": "rpcnb.endpoint.connect:open_local",
     "rpcnb": "rpcnb.endpoint.connect:open_socket",
     "tcp": "rpcnb.endpoint.connect:open_socket",
+    "tls": "rpcnb.endpoint.connect:open_socket",
     "unix": "rpcnb.endpoint.connect:open_socket",
     "memory": "rpcnb.endpoint.connect:open_socket",
     "tvm": "rpcnb.endpoint.tvm.connect:open_tvm",
@@ -70,7 +73,7 @@ class Target:
     transport_url: str = ""
     """Where the transport connects to."""
     session_name: str = ""
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     shortcut: str = ""
     """Where the same server may be reached faster; known from a connection file."""
 
@@ -79,14 +82,14 @@ def parse_url(text: str) -> Target:
     """Read what a user may write after ``%connect_remote``.
 
     ``host:port``, ``rpcnb://host:port/session-name``, ``unix:///path.sock``, ``local:``, or the
-    path of a connection file.
+    path of a connection file. A token may follow: ``rpcnb://host:port/#keyid.secret.fingerprint``.
 
     Raises
     ------
     AddressError
-        None of these; the message shows one.
+        None of these; the message shows one, and never the token.
     """
-    text = text.strip()
+    text, _, token = text.strip().partition("#")
     if text.endswith(".json") and "://" not in text:
         info = read_connection_file(Path(text).expanduser())
         return Target("rpcnb", info.url, "", info.token, info.shortcut)
@@ -98,8 +101,8 @@ def parse_url(text: str) -> Target:
     if scheme in PLANNED:
         message = f"{scheme}:// cannot be opened: {PLANNED[scheme]}"
         raise AddressError(message)
-    if scheme in {"unix", "memory", "tvm", "tvm+tracker"}:  # read further down
-        return Target(scheme, text)
+    if scheme in {"unix", "memory", "tls", "tvm", "tvm+tracker"}:  # read further down
+        return Target(scheme, text, token=token or None)
     match = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^/:\s]+):(\d{1,5})(?:/([\w.-]{0,64}))?", rest)
     if match is None:
         message = (
@@ -109,7 +112,20 @@ def parse_url(text: str) -> Target:
         raise AddressError(message)
     if scheme not in SCHEMES:
         return Target(scheme, text)
-    return Target(scheme, f"tcp://{match[1]}:{match[2]}", match[3] or "")
+    return Target(scheme, f"tcp://{match[1]}:{match[2]}", match[3] or "", token or None)
+
+
+def without_secret(url: str) -> str:
+    """Return a user's URL as it may be shown."""
+    return url.partition("#")[0].rstrip("/") if "#" in url else url
+
+
+def secured(url: str, token: str) -> str:
+    """Return the transport's URL for an address: encrypted if the token names a certificate."""
+    fingerprint = fingerprint_in(token)
+    if fingerprint and url.startswith("tcp://"):
+        return f"tls://{url.removeprefix('tcp://')}?fingerprint={fingerprint}"
+    return url
 
 
 def open_session(
@@ -178,7 +194,7 @@ def open_socket(target: Target, token: str | None, timeout: float | None, name: 
             "`rpcnb token` on the server's machine shows both"
         )
         raise AuthenticationError(message)
-    secret = secret_of(token)
+    secret, url = secret_of(token), secured(url, token)
     transport, agreement = _greet_by_shortcut(shortcut, secret, timeout, name) or greet(
         url, secret, timeout, Intent.NEW, name=name
     )
@@ -213,11 +229,24 @@ def greet(
     name: str = "",
     session_id: bytes = bytes(16),
 ) -> tuple[Transport, Agreement]:
-    """Connect and shake hands."""
+    """Connect and shake hands.
+
+    Raises
+    ------
+    PermissionDenied
+        What is said there could be read on the way.
+    """
     deadline = Deadline.after(timeout)
     transport = transports.connect(url, timeout)
     try:
-        handshake = ClientHandshake(secret, intent=intent, session_name=name, session_id=session_id)
+        _require_privacy(transport)
+        handshake = ClientHandshake(
+            secret,
+            intent=intent,
+            session_name=name,
+            session_id=session_id,
+            channel=transport.channel,
+        )
         exchange(transport, handshake, "done", deadline, exactly=True)
         return transport, handshake.result
     except AuthenticationError as error:
@@ -227,6 +256,16 @@ def greet(
     except BaseException:
         transport.close()
         raise
+
+
+def _require_privacy(transport: Transport) -> None:
+    if not transport.is_private:
+        where = transport.peer_address.partition("://")[2]
+        message = (
+            f"will not talk to {where} without encryption; its address is what `rpcnb token` shows "
+            "over there, with #… at the end; or come by ssh://"
+        )
+        raise PermissionDenied(message)
 
 
 def how_it_ended(url: str, secret: bytes, agreement: Agreement, reason: Exception) -> Exception:
@@ -264,6 +303,7 @@ def signal_name(number: int) -> str:
 
 def ask_status(url: str, token: str, timeout: float = 5.0) -> dict[str, object]:
     """Ask a server for its status, without opening a session."""
+    url = secured(url, token)
     transport, agreement = greet(url, secret_of(token), timeout, Intent.CONTROL)
     transport.close()
     status = json.loads(agreement.text)

@@ -1,6 +1,8 @@
 """Secrets and where they are kept: connection files of running servers, and remembered tokens.
 
-A secret is 32 random bytes, written in base 32. It is never put into a log, an environment
+A secret is 32 random bytes, written in base 32. A *token* is what a person copies: the secret alone,
+or ``keyid.secret.fingerprint``, where the fingerprint is that of the server's TLS certificate and
+the key id says which of its secrets is meant. A secret is never put into a log, an environment
 variable, a command line or a ``repr``. A server writes it into a connection file (mode 0600) in
 the user's runtime folder (mode 0700), where a client on the same machine finds it by address.
 """
@@ -15,6 +17,7 @@ import secrets
 import stat
 import tempfile
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +48,13 @@ class ConnectionFile:
 
 def new_token() -> str:
     """Return a fresh secret as text."""
-    return base64.b32encode(secrets.token_bytes(SECRET_NBYTES)).decode().rstrip("=").lower()
+    return token_of(secrets.token_bytes(SECRET_NBYTES))
+
+
+def token_of(secret: bytes, fingerprint: str = "") -> str:
+    """Return the token for a secret, and for a certificate where there is one."""
+    text = base64.b32encode(secret).decode().rstrip("=").lower()
+    return f"{keyid_of(secret)}.{text}.{fingerprint}" if fingerprint else text
 
 
 def secret_of(token: str) -> bytes:
@@ -56,7 +65,8 @@ def secret_of(token: str) -> bytes:
     AuthenticationError
         It is no token; the message does not repeat it.
     """
-    text = token.strip().upper()
+    parts = token.strip().upper().split(".")
+    text = parts[1] if len(parts) > 1 else parts[0]
     try:
         secret = base64.b32decode(text + "=" * (-len(text) % 8))
     except (binascii.Error, ValueError):
@@ -65,6 +75,21 @@ def secret_of(token: str) -> bytes:
         message = "this is no rpcnb token (52 letters and digits); `rpcnb token` shows it"
         raise AuthenticationError(message) from None
     return secret
+
+
+def keyid_of(secret: bytes) -> str:
+    """Return the name of a secret, which tells nothing about it: 8 letters and digits."""
+    return base64.b32encode(sha256(b"rpcnb key id" + secret).digest()[:5]).decode().lower()
+
+
+def fingerprint_in(token: str) -> str:
+    """Return the fingerprint that a token names, or nothing."""
+    return token.strip().lower().split(".")[2] if token.count(".") >= 2 else ""
+
+
+def fingerprint_of(url: str) -> str:
+    """Return the fingerprint that a transport's URL names, or nothing."""
+    return url.partition("?fingerprint=")[2]
 
 
 def runtime_folder() -> Path:
@@ -177,18 +202,35 @@ def _has_ended(pid: int) -> bool:
 
 def find_server(url: str) -> ConnectionFile | None:
     """Return what is known of a server of this user on this machine, by its address."""
-    return next((info for _, info in running_servers() if info.url == url), None)
+    return next((info for _, info in running_servers() if _leads_to(url, info.url)), None)
 
 
 def find_token(url: str) -> str | None:
     """Return the token for an address: of a server of this user here, or a remembered one."""
     info = find_server(url)
-    return remembered_tokens().get(url) if info is None else info.token
+    return remembered_tokens().get(place_of(url)) if info is None else info.token
 
 
 def shortcut_url(port: int) -> str:
     """Return where this process's server on a TCP port of the loopback also listens."""
     return f"unix://{runtime_folder() / f'server-{os.getpid()}-{port}.sock'}"
+
+
+def place_of(url: str) -> str:
+    """Return where a transport's URL leads: the same with and without encryption."""
+    scheme, _, rest = url.partition("://")
+    return f"tcp://{rest.partition('?')[0]}" if scheme in {"tcp", "tls"} else url
+
+
+def _leads_to(url: str, listening: str) -> bool:
+    """Tell whether somebody on this machine who connects to `url` reaches who listens there."""
+    (host, _, port), (everywhere, _, its_port) = (
+        place_of(u).removeprefix("tcp://").rpartition(":") for u in (url, listening)
+    )
+    here = {"127.0.0.1", "localhost", "[::1]", os.uname().nodename}
+    if everywhere in {"0.0.0.0", "[::]"} and host in here:  # noqa: S104 -- compared, not bound
+        return port == its_port
+    return place_of(url) == place_of(listening)
 
 
 def remembered_tokens() -> dict[str, str]:
@@ -202,7 +244,7 @@ def remembered_tokens() -> dict[str, str]:
 
 def remember_token(url: str, token: str) -> None:
     """Keep a token for an address, in a file that only this user can read."""
-    tokens = remembered_tokens() | {url: token}
+    tokens = remembered_tokens() | {place_of(url): token}
     handle, temporary = tempfile.mkstemp(dir=runtime_folder(), prefix=".rpcnb-")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump(tokens, file, indent=1)

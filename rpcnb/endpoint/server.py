@@ -11,7 +11,6 @@ import socket
 import sys
 import threading
 import time
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -22,9 +21,11 @@ from rpcnb.core.version import VERSION
 from rpcnb.endpoint.broker import Broker
 from rpcnb.endpoint.credentials import (
     ConnectionFile,
+    fingerprint_of,
     new_token,
     secret_of,
     shortcut_url,
+    token_of,
     write_connection_file,
 )
 from rpcnb.endpoint.staff import ProcessStaff, Staff, ThreadStaff
@@ -32,7 +33,7 @@ from rpcnb.endpoint.worker import Service, run_worker, serve_on_thread
 from rpcnb.session.backend import backend_module
 from rpcnb.session.functions import REGISTRY, FunctionRegistry
 from rpcnb.transport import registry as transports
-from rpcnb.transport.address import parse_address
+from rpcnb.transport.address import Address, bracketed, parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,13 +52,15 @@ class Server:
     port : int
         TCP port; 0 takes a free one.
     host : str
-        Address to listen on. Beyond loopback is refused as long as there is no TLS.
+        Address to listen on. Beyond loopback all is encrypted: TLS 1.3, with a certificate that is
+        made at the start and whose fingerprint is part of the token.
     url : str, optional
         Where to listen instead of a TCP port: ``unix:///path.sock``, ``memory://name``.
     name : str
         What clients see; by default the host's name.
     token : str, optional
-        The secret; by default a fresh one.
+        The secret; by default a fresh one, made after the process that forks workers: these cannot
+        know it.
     load : sequence of str
         Files or modules that register functions; loaded once, in the process that forks workers.
     registry : FunctionRegistry
@@ -67,8 +70,6 @@ class Server:
     device_backends : sequence of str
         Array libraries besides NumPy, such as ``torch``; the first that has a device holds new
         arrays there.
-    allow_exec : bool
-        Let clients run any code as cells, with the rights of this user. Needs worker processes.
     open_next : callable, optional
         Makes the session to serve instead of this process: a gateway.
     in_process : bool, optional
@@ -94,30 +95,26 @@ class Server:
         registry: FunctionRegistry = REGISTRY,
         allowed_modules: Sequence[str] = (),
         device_backends: Sequence[str] = (),
-        allow_exec: bool = False,
         open_next: Callable[[], RPCSession] | None = None,
         in_process: bool | None = None,
         connection_file: Path | str | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        bracketed = f"[{host}]" if ":" in host else host
-        self._listen_url = url or f"tcp://{bracketed}:{port}"
+        self._listen_url = url or listening_url(host, port)
         self.name = name or os.uname().nodename
-        self.token = token or new_token()
-        self._secret = secret_of(self.token)
+        self.token = token or ""
+        """What a client needs besides the address; complete once started."""
+        self._secret = secret_of(token) if token else b""
         self._load = (*load, *map(backend_module, device_backends))  # before workers are forked
         self._service = Service(
             name=self.name,
             registry=registry,
             allowed_modules=tuple(allowed_modules),
             device_backends=tuple(device_backends),
-            allow_exec=allow_exec,
             open_next=open_next,
             limits=limits,
         )
         self.in_process = not forking_is_safe() if in_process is None else in_process
-        if allow_exec and self.in_process:
-            raise SessionError(NO_WORKERS)
         self._file = Path(connection_file) if connection_file else None
         self.connection_file: Path | None = None
         """The file that was written; None while not listening."""
@@ -134,9 +131,7 @@ class Server:
         Raises
         ------
         ConnectError
-            The port is taken.
-        PermissionDenied
-            The address is beyond loopback.
+            The port is taken, or what encryption needs is not installed.
         SessionError
             A file or module in `load` raised; its traceback is in the notes.
         """
@@ -151,6 +146,7 @@ class Server:
             raise
         try:
             staff.start()
+            self._make_token()
             self.function_count = staff.function_count or len(self._service.registry.names())
             self.connection_file = write_connection_file(self._describe(), self._file)
         except BaseException:
@@ -167,7 +163,7 @@ class Server:
         listener = transports.listen(self._listen_url)
         self.url = listener.url
         address = parse_address(listener.url)
-        if address.scheme != "tcp" or address.port is None or not hasattr(socket, "AF_UNIX"):
+        if address.port is None or not hasattr(socket, "AF_UNIX"):
             return [listener]
         shortcut = shortcut_url(address.port)
         try:
@@ -177,6 +173,10 @@ class Server:
             return [listener]
         self._shortcut = shortcut
         return listeners
+
+    def _make_token(self) -> None:
+        self._secret = self._secret or secret_of(new_token())
+        self.token = token_of(self._secret, fingerprint_of(self.url))
 
     def _make_staff(self) -> Staff:
         if self.in_process:
@@ -231,10 +231,6 @@ class Server:
         return f"<rpcnb.Server {self.name} {self.url} {state}, {self.sessions} sessions>"
 
 
-NO_WORKERS = (
-    "cells need a worker process for each session, which this process cannot have; "
-    "start the server in a process of its own: rpcnb serve --allow-exec"
-)
 WARM = (
     "rpcnb.session.local",
     "rpcnb.session.files",
@@ -244,6 +240,16 @@ WARM = (
 )
 """What workers need and the broker does not: loaded before they are forked, it costs each of them
 1.5 MB less."""
+
+
+def listening_url(host: str, port: int) -> str:
+    """Return where to listen: without encryption on this machine only."""
+    from rpcnb.transport.sockets import is_loopback
+    from rpcnb.transport.tcp import resolve
+
+    address = Address("tcp", host, port)
+    here = all(is_loopback(family, where[0]) for family, where in resolve(address))
+    return f"{'tcp' if here else 'tls'}://{bracketed(host)}:{port}"
 
 
 def ignore_end(session_id: str, code: int) -> None:
@@ -259,9 +265,6 @@ def prepare(service: Service, load: Sequence[str]) -> int:
     """Load everything a worker needs, so that a fork has it; return the number of functions."""
     for module in WARM:
         importlib.import_module(module)
-    if service.allow_exec:
-        with suppress(ImportError):  # the first cell says what is missing
-            importlib.import_module("rpcnb.session.ipython")
     load_functions(load)
     # What is here stays shared: a collection in a worker would write to every page of it.
     gc.collect()

@@ -10,6 +10,7 @@ import signal
 import socket
 import tempfile
 import threading
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from rpcnb.core.errors import SessionError, TransportError
+from rpcnb.endpoint.relay import Relay
 from rpcnb.endpoint.worker import STOPPING, Closer
 from rpcnb.endpoint.zygote import Ticket, Work, Zygote
 from rpcnb.transport.descriptor import send_descriptor
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("rpcnb.staff")
 HIRE_TIMEOUT = 10.0
 """Seconds a worker may take to exist."""
+
+RELAY_TIMEOUT = 2.0
+"""Seconds in which a peer gets the last words of a session that was closed."""
 
 ThreadWork: TypeAlias = "Callable[[Transport, Ticket, Callable[[Closer], None]], None]"
 """What a session's thread runs; it hands back how its connection is to be closed."""
@@ -52,6 +57,10 @@ class Staff(ABC):
         SessionError
             The functions to be served could not be loaded.
         """
+
+    def portable(self, transport: Transport) -> Transport:
+        """Return a connection that `hire` can take, for one that has been greeted."""
+        return transport
 
     @abstractmethod
     def hire(self, ticket: Ticket, transport: Transport) -> int:
@@ -97,6 +106,7 @@ class ProcessStaff(Staff):
         self._hired: dict[str, int] = {}
         self._refused: dict[str, str] = {}
         self._working: set[str] = set()
+        self._relays: weakref.WeakSet[Relay] = weakref.WeakSet()
         self._news = threading.Condition()
         self._gone = False
         self._closed = False
@@ -142,6 +152,14 @@ class ProcessStaff(Staff):
         for session_id in self._working:  # the zygote was killed, and they with it
             self.on_end(session_id, -signal.SIGTERM)
 
+    def portable(self, transport: Transport) -> Transport:
+        """Put a relay before what has more to it than a descriptor."""
+        if not transport.channel:
+            return transport
+        relay = Relay(transport)
+        self._relays.add(relay)
+        return relay.portable
+
     def hire(self, ticket: Ticket, transport: Transport) -> int:
         """Hand the connection to a fresh worker."""
         note = json.dumps(asdict(ticket)).encode()
@@ -177,6 +195,8 @@ class ProcessStaff(Staff):
         os.waitpid(self.pid, 0)
         if self._listener.ident is not None:
             self._listener.join(HIRE_TIMEOUT)  # it has read all reports then
+        for relay in list(self._relays):
+            relay.join(RELAY_TIMEOUT)
         self._reports.close()
         self._control.close()
         shutil.rmtree(self._folder, ignore_errors=True)  # the zygote does, unless it was killed

@@ -1,5 +1,7 @@
 """Transport addresses: ``tcp://127.0.0.1:4000``, ``unix:///run/user/1000/a.sock``, ``memory://a``.
 
+With encryption ``tls://lab:4000?fingerprint=…``, whose fingerprint is that of the certificate.
+
 The forms people type (``host:port``, ``local:``) are turned into these further up.
 """
 
@@ -14,6 +16,7 @@ EXAMPLES = {
     "tcp": "tcp://127.0.0.1:4000",
     "unix": "unix:///tmp/folder/rpcnb.sock",
     "memory": "memory://name",
+    "tls": "tls://lab.example.org:4000?fingerprint=<52 letters and digits>",
 }
 """One correct address per scheme, for error messages."""
 
@@ -37,10 +40,14 @@ class Address:
     """Raw, without the question mark."""
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port is None else f":{self.port}"
         query = f"?{self.query}" if self.query else ""
-        return f"{self.scheme}://{host}{port}{self.path}{query}"
+        return f"{self.scheme}://{bracketed(self.host)}{port}{self.path}{query}"
+
+
+def bracketed(host: str) -> str:
+    """Return a host as it stands in a URL: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def parse_address(text: str) -> Address:
@@ -70,6 +77,8 @@ def parse_address(text: str) -> Address:
     address = Address(scheme, host, port, slash + path, query)
     if scheme == "tcp" and (not host or port is None or address.path or query):
         raise _unreadable(text, "it needs a host and a port, and nothing more", scheme)
+    if scheme == "tls" and (not host or port is None or address.path):
+        raise _unreadable(text, "it needs a host and a port, and a fingerprint to connect", scheme)
     if scheme == "memory" and (port is not None or address.path or query):
         raise _unreadable(text, "it needs a name, and nothing more", scheme)
     return address

@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeAlias
 
+from rpcnb.core.deadline import NEVER, Deadline
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -47,6 +49,20 @@ class Transport(ABC):
 
     bytes_sent: int = 0
     """Bytes handed to the other side so far; exact at all times, whatever was raised."""
+
+    def shake_hands(self, deadline: Deadline = NEVER) -> None:  # noqa: B027 -- most have nothing to do
+        """Agree with the peer on how to talk, where that takes more than being connected.
+
+        The connecting end has done so in `Backend.connect`. The accepting end does so here, or when
+        it first receives, so that accepting waits for no peer.
+
+        Raises
+        ------
+        ConnectionClosed, ConnectError
+            No agreement is possible.
+        TransportTimeout
+            Not by the deadline.
+        """
 
     @abstractmethod
     def send(self, buffers: Sequence[Bytes]) -> int:
@@ -162,6 +178,19 @@ class Transport(ABC):
     def peer_credentials(self) -> Credentials | None:
         """Return who is at the other end, or None where the system does not vouch for it."""
         return None
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody on the way can read or alter what passes."""
+        return True
+
+    @property
+    def channel(self) -> bytes:
+        """What only this channel has, for a proof that is to hold here and nowhere else.
+
+        Empty where the system itself says who is connected to whom.
+        """
+        return b""
 
     def detach(self) -> int:
         """Give the file descriptor away without ending the stream; this object is closed then.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import ConnectionClosed, TransportError, TransportTimeout
-from rpcnb.transport.base import Bytes, Credentials, Listener
+from rpcnb.transport.base import Bytes, Credentials, Listener, Transport
 from rpcnb.transport.stream import StreamTransport
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _CREDENTIALS = struct.Struct("3i")
 _LINGER_NOT = struct.pack("ii", 1, 0)
+_LOOPBACK_6 = socket.inet_pton(socket.AF_INET6, "::1")
+_MAPPED_4 = b"\0" * 10 + b"\xff\xff"
 BACKLOG = 128
 """Connections the kernel holds until they are accepted."""
 
@@ -36,7 +38,9 @@ class SocketTransport(StreamTransport):
         self._socket = sock
         self._closed = False
         self._local_address = format_address(sock.family, sock.getsockname())
-        self._peer_address = format_address(sock.family, sock.getpeername())
+        peer = sock.getpeername()
+        self._peer_address = format_address(sock.family, peer)
+        self._is_private = not isinstance(peer, tuple) or is_loopback(sock.family, peer[0])
         # Bound once: attribute look-ups on the hot path are a third of its cost.
         self._socket_receive = sock.recv_into
         self._socket_send = sock.send
@@ -66,6 +70,11 @@ class SocketTransport(StreamTransport):
                 self._send_rest((data,), start)
         except BaseException as error:  # noqa: BLE001 raised again, always
             self._settle(error, (data,), start)
+
+    def send_at_once(self, data: bytes) -> None:
+        """Send the last words of a protocol if the system takes them without waiting."""
+        with suppress(OSError):
+            self._socket.send(data, getattr(socket, "MSG_DONTWAIT", 0))
 
     def _transmit(self, group: Sequence[Bytes]) -> int:
         try:
@@ -121,6 +130,10 @@ class SocketTransport(StreamTransport):
     def peer_address(self) -> str:
         return self._peer_address
 
+    @property
+    def is_private(self) -> bool:
+        return self._is_private
+
     def peer_credentials(self) -> Credentials | None:
         option = getattr(socket, "SO_PEERCRED", None)
         if option is None or self._closed or self._socket.family != socket.AF_UNIX:
@@ -158,7 +171,11 @@ class SocketListener(Listener):
     def _tune(self, sock: socket.socket) -> None:
         """Set the options of an accepted socket."""
 
-    def accept(self, timeout: float | None = None) -> SocketTransport:
+    def _wrap(self, sock: socket.socket) -> Transport:
+        """Make a transport of an accepted socket."""
+        return SocketTransport(sock)
+
+    def accept(self, timeout: float | None = None) -> Transport:
         deadline = Deadline.after(timeout)
         while True:
             files = [self._socket.fileno(), self._woken.fileno()]
@@ -172,12 +189,12 @@ class SocketListener(Listener):
             with suppress(BlockingIOError):  # the client went away, or another process took it
                 return self._accept_now()
 
-    def _accept_now(self) -> SocketTransport:
+    def _accept_now(self) -> Transport:
         try:
             sock, _ = self._socket.accept()
             try:
                 self._tune(sock)
-                return SocketTransport(sock)
+                return self._wrap(sock)
             except BaseException:
                 sock.close()
                 raise
@@ -201,6 +218,14 @@ class SocketListener(Listener):
 
     def fileno(self) -> int:
         return self._socket.fileno()
+
+
+def is_loopback(family: int, host: str) -> bool:
+    """Tell whether a numeric address never leaves this machine."""
+    if family == socket.AF_INET:
+        return socket.inet_pton(socket.AF_INET, host)[0] == 127
+    raw = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+    return raw == _LOOPBACK_6 or (raw.startswith(_MAPPED_4) and raw[12] == 127)
 
 
 def wait_for_any(files: list[int], timeout: float | None, *, writing: bool = False) -> bool:

@@ -1,4 +1,4 @@
-"""TCP, on the loopback interface; to other machines through an ssh tunnel.
+"""TCP, on the loopback interface; beyond it goes `tls`, which shares what is here.
 
 Settings for bulk data over loopback, measured with 64 MiB in chunks of 1 MiB between two processes
 on two cores, memory touched before, median of three rounds, as a multiple of the speed of the
@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import ConnectError, PermissionDenied, TransportTimeout
 from rpcnb.core.limits import MIB
+from rpcnb.transport.address import bracketed
 from rpcnb.transport.base import Backend
-from rpcnb.transport.sockets import BACKLOG, SocketListener, SocketTransport
+from rpcnb.transport.sockets import BACKLOG, SocketListener, SocketTransport, is_loopback
 
 if TYPE_CHECKING:
     from rpcnb.transport.address import Address
@@ -45,70 +46,82 @@ USER_TIMEOUT_MS = 20_000
 """Bytes on their way that are not acknowledged for so long mean a dead network. [ms]"""
 
 _SO_BUF_LOCK = 72  # Linux 5.16; not in the socket module
-_LOOPBACK_6 = socket.inet_pton(socket.AF_INET6, "::1")
-_MAPPED_4 = b"\0" * 10 + b"\xff\xff"
 
 
 class TcpBackend(Backend):
     """``tcp://host:port``; port 0 listens on a free one."""
 
     def connect(self, address: Address, timeout: float | None) -> SocketTransport:
-        deadline = Deadline.after(timeout)
-        failure: OSError | None = None
-        for target in _resolve(address):
-            try:
-                return _connect_to(target, deadline)
-            except OSError as error:
-                if error.errno is None and not isinstance(error, TimeoutError):
-                    raise
-                failure = error
-        if isinstance(failure, TimeoutError) and failure.errno is None:
-            message = f"no answer from {address} within {timeout} s"
-            raise TransportTimeout(message) from failure
-        reason = failure.strerror if failure else "no such host"
-        message = (
-            f"nothing answers at {address} ({reason}); is the server running there? "
-            "'rpcnb serve' starts one"
-        )
-        raise ConnectError(message) from failure
+        return SocketTransport(connected_socket(address, Deadline.after(timeout), timeout))
 
     def listen(self, address: Address) -> SocketListener:
-        family, target = _loopback_only(address)
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            if os.name == "posix":  # elsewhere it would let others take the port over
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            _tune_loopback(sock)  # accepted sockets inherit it, in time for the window's scale
-            sock.bind(target)
-            sock.listen(BACKLOG)
-            return TcpListener(sock)
-        except OSError as error:
-            sock.close()
-            message = f"cannot listen at {address}: {error.strerror}"
-            if error.errno == errno.EADDRINUSE:
-                message = (
-                    f"port {address.port} is in use at {address.host}; stop the server that "
-                    "has it, or choose another port (0 takes a free one)"
-                )
-            raise ConnectError(message) from error
+        return TcpListener(listening_socket(address, _loopback_only(address)))
 
 
 class TcpListener(SocketListener):
     """Accepts TCP connections."""
 
     def _tune(self, sock: socket.socket) -> None:
-        _tune_latency(sock)
+        tune_latency(sock)
 
 
-def is_loopback(family: int, host: str) -> bool:
-    """Tell whether a numeric address never leaves this machine."""
-    if family == socket.AF_INET:
-        return socket.inet_pton(socket.AF_INET, host)[0] == 127
-    raw = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
-    return raw == _LOOPBACK_6 or (raw.startswith(_MAPPED_4) and raw[12] == 127)
+def connected_socket(address: Address, deadline: Deadline, timeout: float | None) -> socket.socket:
+    """Return a socket connected to one of the places that `address` may mean.
+
+    Raises
+    ------
+    ConnectError, TransportTimeout
+        See `Backend.connect`; `timeout` [s] is what the deadline was made of.
+    """
+    failure: OSError | None = None
+    for target in resolve(address):
+        try:
+            return _connect_to(target, deadline)
+        except OSError as error:
+            if error.errno is None and not isinstance(error, TimeoutError):
+                raise
+            failure = error
+    if isinstance(failure, TimeoutError) and failure.errno is None:
+        message = f"no answer from {address} within {timeout} s"
+        raise TransportTimeout(message) from failure
+    reason = failure.strerror if failure else "no such host"
+    message = (
+        f"nothing answers at {address} ({reason}); is the server running there? "
+        "'rpcnb serve' starts one"
+    )
+    raise ConnectError(message) from failure
 
 
-def _resolve(address: Address) -> list[Target]:
+def listening_socket(address: Address, where: Target) -> socket.socket:
+    """Return a socket that listens at `where`, which `address` resolved to.
+
+    Raises
+    ------
+    ConnectError
+        The address is taken or cannot be used.
+    """
+    family, target = where
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":  # elsewhere it would let others take the port over
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_loopback(family, target[0]):
+            _tune_loopback(sock)  # accepted sockets inherit it, in time for the window's scale
+        sock.bind(target)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        message = f"cannot listen at {address}: {error.strerror}"
+        if error.errno == errno.EADDRINUSE:
+            message = (
+                f"port {address.port} is in use at {address.host}; stop the server that "
+                "has it, or choose another port (0 takes a free one)"
+            )
+        raise ConnectError(message) from error
+    return sock
+
+
+def resolve(address: Address) -> list[Target]:
     """Return where `address` may be; numeric ones are not looked up."""
     host, port = address.host, address.port or 0
     with suppress(OSError):
@@ -128,7 +141,7 @@ def _resolve(address: Address) -> list[Target]:
     return [(family, where) for family, _, _, _, where in found]  # type: ignore[misc]
 
 
-def _connect_to(target: Target, deadline: Deadline) -> SocketTransport:
+def _connect_to(target: Target, deadline: Deadline) -> socket.socket:
     family, where = target
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -136,7 +149,7 @@ def _connect_to(target: Target, deadline: Deadline) -> SocketTransport:
             _tune_loopback(sock)
         else:
             _set_options(sock, {"TCP_USER_TIMEOUT": USER_TIMEOUT_MS})
-        _tune_latency(sock)
+        tune_latency(sock)
         # 0 would mean "do not block" instead of "no time left".
         remaining = deadline.remaining()
         sock.settimeout(None if remaining is None else max(remaining, 1e-6))
@@ -144,7 +157,7 @@ def _connect_to(target: Target, deadline: Deadline) -> SocketTransport:
         if sock.getsockname() == sock.getpeername():
             # Nobody listens there, and the system gave this end that very port: it met itself.
             raise OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))  # noqa: TRY301
-        return SocketTransport(sock)
+        return sock
     except BaseException:
         sock.close()
         raise
@@ -152,18 +165,18 @@ def _connect_to(target: Target, deadline: Deadline) -> SocketTransport:
 
 def _loopback_only(address: Address) -> Target:
     """Return the target to listen at; refuse those that others could reach."""
-    targets = _resolve(address)
+    targets = resolve(address)
     if not all(is_loopback(family, where[0]) for family, where in targets):
         message = (
-            f"will not listen at {address}: rpcnb has no encryption yet, so it serves this "
-            f"machine only; listen at tcp://127.0.0.1:{address.port} and reach it from "
-            f"elsewhere with  ssh -L {address.port}:127.0.0.1:{address.port} <this machine>"
+            f"will not listen at {address} without encryption; listen at "
+            f"tls://{bracketed(address.host)}:{address.port}, which 'rpcnb serve --host' does by "
+            "itself, or serve this machine only and come by ssh://"
         )
         raise PermissionDenied(message)
     return targets[0]
 
 
-def _tune_latency(sock: socket.socket) -> None:
+def tune_latency(sock: socket.socket) -> None:
     """Send small messages at once, and notice a peer that is gone."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -63,6 +63,14 @@ class UnixBackend(Backend):
             raise _listen_error(address, error) from error
 
 
+def unix_pair() -> tuple[SocketTransport, SocketTransport]:
+    """Return two ends of a connection within this machine that has no address."""
+    ends = socket.socketpair()
+    for end in ends:
+        _tune(end)
+    return SocketTransport(ends[0]), SocketTransport(ends[1])
+
+
 class UnixListener(SocketListener):
     """Accepts connections at its socket file, which it removes at the end."""
 

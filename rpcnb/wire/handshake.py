@@ -11,8 +11,8 @@ binary layout (little-endian), of which none is longer than 1.1 KiB::
 
     Refusal       magic 8 | 0 u16 | oldest u16 | newest version u16      instead of a ServerHello
 
-An HMAC is HMAC-SHA256, with the secret as key, of its label and the SHA-256 of every byte sent
-and received before it. So a proof fits one exchange only (both nonces are in it), cannot be
+An HMAC is HMAC-SHA256, with the secret as key, of its label and the SHA-256 of what is special about
+the channel (the fingerprint of a TLS certificate) and every byte sent and received before it. So a proof fits one exchange only (both nonces are in it), cannot be
 reflected (the labels differ), and covers versions, names and intent. The server proves first, and
 a client that is not convinced sends nothing more. A Refusal is not proved, as the server cannot
 read what another version may have changed; all it can do is end the attempt.
@@ -102,7 +102,7 @@ class Handshake(ABC):
     Send what `data_to_send` gives, feed what arrives to `receive_data`, until `done`.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, channel: bytes) -> None:
         self.done = False
         self.rest = b""
         """What arrived behind the last message: the beginning of the first frames."""
@@ -110,7 +110,7 @@ class Handshake(ABC):
         self._to_send = bytearray()
         self._received = bytearray()
         self._consumed = 0
-        self._transcript = sha256()
+        self._transcript = sha256(channel)
         self._agreement: Agreement | None = None
         self._steps = self._run()
         self.needed = next(self._steps)
@@ -233,6 +233,8 @@ class ClientHandshake(Handshake):
         Which of the server's secrets, at most 8 bytes.
     limits : Limits
         `preauth_bytes` applies.
+    channel : bytes
+        What only this channel has: `Transport.channel`.
     nonce : bytes, optional
         32 fresh random bytes unless a test gives them.
     """
@@ -247,6 +249,7 @@ class ClientHandshake(Handshake):
         intent: Intent = Intent.NEW,
         keyid: bytes = b"",
         limits: Limits = DEFAULT_LIMITS,
+        channel: bytes = b"",
         nonce: bytes | None = None,
     ) -> None:
         self._key = _checked_secret(secret)
@@ -256,7 +259,7 @@ class ClientHandshake(Handshake):
             raise ValueError("a key id has at most 8 bytes, a session id has 16")
         fixed = _HELLO.pack(intent, keyid, _checked_nonce(nonce), session_id, epoch)
         self._hello = fixed + _prefixed(session_name)
-        super().__init__(limits)
+        super().__init__(limits, channel)
 
     def _run(self) -> _Steps:
         self._send(MAGIC + _VERSION.pack(VERSION) + self._hello)
@@ -316,6 +319,8 @@ class ServerHandshake(Handshake):
         Shown to people, at most 64 bytes of UTF-8.
     limits : Limits
         `preauth_bytes` applies.
+    channel : bytes
+        What only this channel has: `Transport.channel`.
     nonce : bytes, optional
         32 fresh random bytes unless a test gives them.
     """
@@ -326,6 +331,7 @@ class ServerHandshake(Handshake):
         server_name: str = "",
         *,
         limits: Limits = DEFAULT_LIMITS,
+        channel: bytes = b"",
         nonce: bytes | None = None,
     ) -> None:
         self.proved = False
@@ -334,7 +340,7 @@ class ServerHandshake(Handshake):
         self._hello = _checked_nonce(nonce) + _prefixed(server_name)
         self._key = b""
         self._request: Agreement | None = None
-        super().__init__(limits)
+        super().__init__(limits, channel)
 
     @property
     def request(self) -> Agreement:

@@ -19,6 +19,7 @@ from rpcnb.core.errors import (
     ConnectionClosed,
     HandshakeError,
     OutcomeUnknown,
+    PermissionDenied,
     TransportTimeout,
     WorkerDied,
 )
@@ -29,7 +30,9 @@ from rpcnb.endpoint.connect import (
     how_it_ended,
     open_session,
     parse_url,
+    secured,
     signal_name,
+    without_secret,
 )
 from rpcnb.endpoint.credentials import (
     new_token,
@@ -42,6 +45,7 @@ from rpcnb.endpoint.server import Server
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession
 from rpcnb.transport import registry as transports
+from rpcnb.transport.memory import MemoryTransport
 from rpcnb.wire.handshake import Agreement, Intent, ServerHandshake
 
 if TYPE_CHECKING:
@@ -70,6 +74,9 @@ def server(tmp_path):
         (" localhost:1 ", Target("rpcnb", "tcp://localhost:1")),
         ("[::1]:9090", Target("rpcnb", "tcp://[::1]:9090")),
         ("rpcnb://host:9090/train-1", Target("rpcnb", "tcp://host:9090", "train-1")),
+        ("rpcnb://host:9090/#k.s.f", Target("rpcnb", "tcp://host:9090", token="k.s.f")),
+        ("host:9090/train-1#k.s.f", Target("rpcnb", "tcp://host:9090", "train-1", "k.s.f")),
+        ("unix:///run/x.sock#s", Target("unix", "unix:///run/x.sock", token="s")),
         ("tcp://host:9090", Target("tcp", "tcp://host:9090")),
         ("unix:///run/x.sock", Target("unix", "unix:///run/x.sock")),
         ("memory://x", Target("memory", "memory://x")),
@@ -89,6 +96,43 @@ def test_what_is_no_address_is_answered_with_one(text) -> None:
         parse_url(text)
 
 
+def test_the_token_in_an_address_is_shown_by_nothing() -> None:
+    token = f"abcdefgh.{new_token()}.{'a' * 52}"
+    assert new_token() not in repr(parse_url(f"host:1/#{token}"))
+    assert token not in repr(parse_url(f"host:1/#{token}"))
+    with pytest.raises(AddressError) as caught:
+        parse_url(f"no address#{token}")
+    assert token.split(".")[1] not in str(caught.value)
+    assert without_secret(f"rpcnb://host:1/#{token}") == "rpcnb://host:1"
+    assert without_secret("unix:///run/x.sock") == "unix:///run/x.sock"
+
+
+def test_a_token_that_names_a_certificate_means_encryption() -> None:
+    token = f"abcdefgh.{new_token()}.{'a' * 52}"
+    assert secured("tcp://host:1", token) == f"tls://host:1?fingerprint={'a' * 52}"
+    assert secured("tcp://host:1", new_token()) == "tcp://host:1"
+    assert secured("unix:///x", token) == "unix:///x"
+
+
+def test_a_server_that_listens_everywhere_is_found_by_its_port(tmp_path) -> None:
+    registry = FunctionRegistry()
+    registry.add("t.name", lambda: "this one")
+    with Server(host="0.0.0.0", registry=registry, in_process=True) as server:
+        port = server.url.partition("?")[0].rpartition(":")[2]
+        for host in ("127.0.0.1", "localhost"):
+            with open_session(f"{host}:{port}") as session:
+                assert session.call_func(session.get_function("t.name"), ()) == "this one"
+
+
+def test_nothing_is_said_where_it_could_be_read_on_the_way(monkeypatch) -> None:
+    monkeypatch.setattr(MemoryTransport, "is_private", False)  # as TCP to another machine
+    with transports.listen("memory://far") as listener:
+        with pytest.raises(PermissionDenied, match=r"without encryption.*rpcnb token"):
+            open_session("memory://far", token=new_token(), timeout=5.0)
+        with listener.accept(5.0) as accepted:
+            assert accepted.receive_into(memoryview(bytearray(10))) == 0
+
+
 @pytest.mark.parametrize("scheme", ["ssh", "dask"])
 def test_what_is_planned_says_so(scheme) -> None:
     with pytest.raises(AddressError, match=f"{scheme}:// cannot be opened"):
@@ -96,7 +140,9 @@ def test_what_is_planned_says_so(scheme) -> None:
 
 
 def test_an_unknown_scheme_lists_the_known_ones() -> None:
-    with pytest.raises(AddressError, match="local, memory, rpcnb, tcp, tvm, tvm\\+tracker, unix"):
+    with pytest.raises(
+        AddressError, match="local, memory, rpcnb, tcp, tls, tvm, tvm\\+tracker, unix"
+    ):
         open_session("carrier-pigeon://host:1", token=new_token())
 
 

@@ -17,14 +17,18 @@ from rpcnb.endpoint import credentials
 from rpcnb.endpoint.credentials import (
     ConnectionFile,
     find_token,
+    fingerprint_in,
     is_running,
+    keyid_of,
     new_token,
+    place_of,
     read_connection_file,
     remember_token,
     remembered_tokens,
     running_servers,
     runtime_folder,
     secret_of,
+    token_of,
     write_connection_file,
 )
 
@@ -180,3 +184,25 @@ def test_tokens_are_remembered_privately(folder) -> None:
     assert remembered_tokens() == {"tcp://far:1": "three", "tcp://far:2": "two"}
     assert find_token("tcp://far:2") == "two"
     assert mode(folder / "tokens.json") == 0o600
+
+
+def test_a_full_token_names_key_and_certificate() -> None:
+    secret, fingerprint = bytes(range(32)), "b" * 52
+    token = token_of(secret, fingerprint)
+    assert token == f"{keyid_of(secret)}.{token_of(secret)}.{fingerprint}"
+    assert secret_of(token) == secret
+    assert fingerprint_in(token) == fingerprint
+    assert fingerprint_in(token_of(secret)) == ""
+
+
+def test_a_key_id_tells_nothing_of_the_secret() -> None:
+    token = new_token()
+    keyid = keyid_of(secret_of(token))
+    assert len(keyid) == 8
+    assert keyid not in token
+
+
+def test_a_place_is_the_same_with_and_without_encryption() -> None:
+    assert place_of(f"tls://far:1?fingerprint={'b' * 52}") == place_of("tcp://far:1")
+    remember_token(f"tls://far:1?fingerprint={'b' * 52}", "one")
+    assert find_token("tcp://far:1") == "one"

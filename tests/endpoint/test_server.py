@@ -160,9 +160,28 @@ def test_a_taken_port_is_said_to_be_taken(registry, in_process, no_leaked_fds) -
             Server(port, registry=registry, in_process=in_process).start()
 
 
-def test_a_host_beyond_loopback_is_refused_with_advice(registry) -> None:
-    with pytest.raises(PermissionDenied, match="ssh -L"):
-        Server(9999, host="0.0.0.0", registry=registry, in_process=True).start()
+@pytest.mark.parametrize(("host", "scheme"), [("0.0.0.0", "tls"), ("127.0.0.1", "tcp")])
+def test_beyond_loopback_everything_is_encrypted(registry, host, scheme) -> None:
+    with Server(host=host, registry=registry, in_process=False) as server:
+        assert server.url.startswith(f"{scheme}://{host}:")
+        with connect(server) as session:
+            assert session.url == server.url
+            assert call(session, "t.double", 21) == 42
+
+
+def test_plaintext_beyond_loopback_is_refused(registry) -> None:
+    with pytest.raises(PermissionDenied, match="without encryption"):
+        Server(url="tcp://0.0.0.0:0", registry=registry, in_process=True).start()
+
+
+def test_an_encrypted_server_tells_its_clients_that_it_stops(registry) -> None:
+    with Server(host="0.0.0.0", registry=registry, in_process=False) as server:
+        session = connect(server)
+        assert call(session, "t.double", 1) == 2
+        server.close()
+        with pytest.raises(RpcnbError, match="the server is stopping"):
+            call(session, "t.double", 1)
+        session.shutdown()
 
 
 def test_an_unwritable_connection_file_starts_nothing(registry, tmp_path, no_leaked_fds) -> None:

@@ -77,6 +77,18 @@ class TestOverTcp(OnServer):
         return stack.enter_context(a_server("tcp://127.0.0.1:0"))
 
 
+class TestOverTls(OnServer):
+    @staticmethod
+    def open_server(stack: ExitStack, folder: Path) -> Server:
+        return stack.enter_context(a_server("tls://127.0.0.1:0"))
+
+
+class TestOverTlsToThreads(OnServer):
+    @staticmethod
+    def open_server(stack: ExitStack, folder: Path) -> Server:
+        return stack.enter_context(a_server("tls://127.0.0.1:0", in_process=True))
+
+
 class TestThroughOneGateway(OnServer):
     @staticmethod
     def open_server(stack: ExitStack, folder: Path) -> Server:

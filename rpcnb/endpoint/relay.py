@@ -1,0 +1,72 @@
+"""Carrying a session's bytes between an encrypted connection and its worker.
+
+A worker is handed a descriptor, and the state of an encrypted connection is more than that: it stays
+in the broker, beside the certificate's key, which the code of users must not be able to read.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from rpcnb.core.errors import TransportError
+from rpcnb.core.limits import KIB
+from rpcnb.transport.unix import unix_pair
+
+if TYPE_CHECKING:
+    from rpcnb.transport.base import Transport
+
+CARRIED_AT_ONCE = 256 * KIB
+
+
+class Relay:
+    """Two threads, one for each direction; they end when either side has closed.
+
+    Parameters
+    ----------
+    outer : Transport
+        To the peer; owned from here on.
+    """
+
+    def __init__(self, outer: Transport) -> None:
+        self._outer = outer
+        self._inner, self.portable = unix_pair()
+        """`portable` is the connection from now on, with a descriptor to hand over."""
+        self._threads = [
+            threading.Thread(target=carry, name="rpcnb-relay", daemon=True)
+            for carry in (self._carry_in, self._carry_out)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _carry_in(self) -> None:
+        """Carry what the peer says; its end is the worker's end of stream."""
+        if self._carry(self._outer, self._inner):
+            self._inner.close()
+
+    def _carry_out(self) -> None:
+        """Carry what the worker says.  Its last words are carried when it reads no more."""
+        self._carry(self._inner, self._outer)
+        self._outer.close()
+        self._inner.close()
+
+    def _carry(self, source: Transport, target: Transport) -> bool:
+        """Carry until `source` ends, or False: until `target` takes no more."""
+        buffer = memoryview(bytearray(CARRIED_AT_ONCE))
+        while True:
+            try:
+                count = source.receive_into(buffer)
+            except TransportError:  # each side learns of the other's end by its own
+                return True
+            if not count:
+                return True
+            try:
+                target.send((buffer[:count],))
+            except TransportError:
+                return False
+
+    def join(self, timeout: float) -> bool:
+        """Wait until all is carried; False when it was not by then [s]."""
+        for thread in self._threads:
+            thread.join(timeout)
+        return not any(thread.is_alive() for thread in self._threads)
