@@ -55,16 +55,7 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
     add = parser.add_argument
     add("load", nargs="*", metavar="FILE.py|MODULE", help="registers functions when it is imported")
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument(
-        "--port", type=port_number, default=9090, help="TCP port; 0 takes a free one (9090)"
-    )
-    where.add_argument("--unix", metavar="PATH", help="listen on a Unix socket instead")
-    add(
-        "--host",
-        default="127.0.0.1",
-        help="address to listen on (127.0.0.1); beyond this machine everything is encrypted",
-    )
+    _add_place(parser)
     add("--name", default="", help="what clients see (the host's name)")
     add(
         "--allow-module",
@@ -106,6 +97,20 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     levels = ["debug", "info", "warning", "error"]
     add("--log-level", choices=levels, default="warning", help="of the log on stderr (warning)")
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    """Declare where to listen."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--port", type=port_number, default=9090, help="TCP port; 0 takes a free one (9090)"
+    )
+    where.add_argument("--unix", metavar="PATH", help="listen on a Unix socket instead")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (127.0.0.1); beyond this machine everything is encrypted",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
