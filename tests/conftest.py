@@ -81,6 +81,25 @@ def run_python() -> Callable[[str], str]:
     return run
 
 
+@pytest.fixture(scope="module")
+def cell_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Serve cells from a process of its own, as lab; give its connection file."""
+    folder = tmp_path_factory.mktemp("cells")
+    file = folder / "connection.json"
+    options = ["--allow-exec", "--port", "0", "--name", "lab", "--connection-file", str(file)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rpcnb", "serve", *options],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert "serving 0 functions" in process.stdout.readline()
+        yield file
+        process.terminate()
+
+
 @pytest.fixture(autouse=True)
 def no_leaked_threads() -> Iterator[None]:
     """Fail the test that leaves a non-daemon thread running: it would keep the process alive."""

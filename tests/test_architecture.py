@@ -52,7 +52,12 @@ RULES = {
     "transport": Rule("core", {"cryptography": "certificate"}, never="asyncio"),
     "session": Rule(
         "core",
-        {"numpy": "*array* *device* local* cpu dtypes marshal pytorch", "torch": "pytorch"},
+        {
+            "numpy": "*array* *device* local* cpu dtypes marshal pytorch",
+            "torch": "pytorch",
+            "IPython": "ipython",
+            "traitlets": "ipython",
+        },
         never="socket ssl",
     ),
     "endpoint": Rule("core wire transport session"),

@@ -29,6 +29,7 @@ examples:
   rpcnb serve lab_functions.py                        on 127.0.0.1:9090
   rpcnb serve lab_functions.py --port 0               on a free port
   rpcnb serve lab_functions.py --allow-module 'numpy.*'
+  rpcnb serve --allow-exec                            run whole cells: %%%%remote in a notebook
   rpcnb serve --forward 127.0.0.1:9090 --port 9091    a gateway to another server
   rpcnb serve lab_functions.py --tvm-port 9190 --key lab     for TVM clients, too
   rpcnb serve lab_functions.py --tvm-port 9190 --key lab --tracker 127.0.0.1:9191
@@ -65,6 +66,11 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         help="let clients load this module; 'numpy.*' allows all below; may be repeated",
     )
     add(
+        "--allow-exec",
+        action="store_true",
+        help="let clients run any code as cells (%%%%remote), with your rights on this machine",
+    )
+    add(
         "--connection-file",
         metavar="PATH",
         help="where to write address and secret (a file in your runtime folder)",
@@ -82,6 +88,14 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run sessions in threads of this process instead of worker processes",
     )
+    _add_tvm(parser)
+    levels = ["debug", "info", "warning", "error"]
+    add("--log-level", choices=levels, default="warning", help="of the log on stderr (warning)")
+
+
+def _add_tvm(parser: argparse.ArgumentParser) -> None:
+    """Declare what is about TVM's own clients."""
+    add = parser.add_argument
     add(
         "--tvm-port",
         type=port_number,
@@ -95,8 +109,6 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help="tell a TVM tracker when the TVM port is free; only clients that it sends are let in",
     )
-    levels = ["debug", "info", "warning", "error"]
-    add("--log-level", choices=levels, default="warning", help="of the log on stderr (warning)")
 
 
 def _add_place(parser: argparse.ArgumentParser) -> None:
@@ -138,8 +150,15 @@ def make_server(args: argparse.Namespace) -> Server:
     """Return the server that was described, not started."""
     from rpcnb.endpoint.server import Server
 
-    if not (args.load or args.forward or args.allow_module or args.device_backend):
-        message = "nothing to serve: name a FILE.py or module, or give --allow-module or --forward"
+    given = (args.load, args.forward, args.allow_module, args.device_backend, args.allow_exec)
+    if not any(given):
+        message = (
+            "nothing to serve: name a FILE.py or module, or give --allow-module, --allow-exec "
+            "or --forward"
+        )
+        raise CommandFailed(message, status=2)
+    if args.allow_exec and args.forward:
+        message = "whether cells may run is said where they run: give --allow-exec to that server"
         raise CommandFailed(message, status=2)
     if args.tracker is not None and args.tvm_port is None:
         raise CommandFailed("--tracker sends TVM clients: give --tvm-port, too", status=2)
@@ -155,6 +174,7 @@ def make_server(args: argparse.Namespace) -> Server:
         load=args.load,
         allowed_modules=args.allow_module,
         device_backends=args.device_backend,
+        allow_exec=args.allow_exec,
         open_next=_next_hop(args.forward) if args.forward else None,
         in_process=args.in_process,
         connection_file=args.connection_file,

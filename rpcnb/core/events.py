@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from time import monotonic
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +87,8 @@ class HandleIssued:
     kind: str
     nbytes: int = 0
     summary: str = ""
+    base: int = 0
+    """Number of the buffer an array lies in, in its session; views of one array share it."""
     time: float = field(default_factory=monotonic)
 
 
@@ -133,6 +135,9 @@ Event: TypeAlias = (
     | CopyProgress
     | SessionChanged
 )
+
+
+AnySubscription = TypeVar("AnySubscription", bound="Subscription")
 
 
 class Subscription:
@@ -200,7 +205,10 @@ class EventStream:
             Called on the emitting thread when the queue stops being empty. Must only set a flag
             or wake a loop: it runs inside somebody's remote call.
         """
-        subscription = Subscription(self, maxlen, on_ready)
+        return self.add(Subscription(self, maxlen, on_ready))
+
+    def add(self, subscription: AnySubscription) -> AnySubscription:
+        """Start giving events to a subscription that was made otherwise."""
         with self._lock:
             self.subscriptions = (*self.subscriptions, subscription)
         return subscription

@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -70,6 +71,8 @@ class Server:
     device_backends : sequence of str
         Array libraries besides NumPy, such as ``torch``; the first that has a device holds new
         arrays there.
+    allow_exec : bool
+        Let clients run any code as cells, with the rights of this user. Needs worker processes.
     open_next : callable, optional
         Makes the session to serve instead of this process: a gateway.
     in_process : bool, optional
@@ -95,6 +98,7 @@ class Server:
         registry: FunctionRegistry = REGISTRY,
         allowed_modules: Sequence[str] = (),
         device_backends: Sequence[str] = (),
+        allow_exec: bool = False,
         open_next: Callable[[], RPCSession] | None = None,
         in_process: bool | None = None,
         connection_file: Path | str | None = None,
@@ -111,10 +115,13 @@ class Server:
             registry=registry,
             allowed_modules=tuple(allowed_modules),
             device_backends=tuple(device_backends),
+            allow_exec=allow_exec,
             open_next=open_next,
             limits=limits,
         )
         self.in_process = not forking_is_safe() if in_process is None else in_process
+        if allow_exec and self.in_process:
+            raise SessionError(NO_WORKERS)
         self._file = Path(connection_file) if connection_file else None
         self.connection_file: Path | None = None
         """The file that was written; None while not listening."""
@@ -231,6 +238,10 @@ class Server:
         return f"<rpcnb.Server {self.name} {self.url} {state}, {self.sessions} sessions>"
 
 
+NO_WORKERS = (
+    "cells need a worker process for each session, which this process cannot have; "
+    "start the server in a process of its own: rpcnb serve --allow-exec"
+)
 WARM = (
     "rpcnb.session.local",
     "rpcnb.session.files",
@@ -265,6 +276,9 @@ def prepare(service: Service, load: Sequence[str]) -> int:
     """Load everything a worker needs, so that a fork has it; return the number of functions."""
     for module in WARM:
         importlib.import_module(module)
+    if service.allow_exec:
+        with suppress(ImportError):  # the first cell says what is missing
+            importlib.import_module("rpcnb.session.ipython")
     load_functions(load)
     # What is here stays shared: a collection in a worker would write to every page of it.
     gc.collect()

@@ -231,6 +231,10 @@ class SocketSession(RPCSession):
         connection.send_request(pending, message)
         return pending
 
+    def cancel_call(self, call: int) -> None:
+        if call in self._connection.pending:
+            self._connection.post(Cancel(call))
+
     # --- asking and waiting -------------------------------------------------------------------
 
     def ask(self, make: Callable[[int], Request]) -> Value:

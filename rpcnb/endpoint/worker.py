@@ -57,6 +57,8 @@ class Service:
     """Names of array backends besides NumPy's; see `rpcnb.session.backend.make_backends`."""
     open_next: Callable[[], RPCSession] | None = None
     """Opens the session that a gateway serves instead of its own process."""
+    allow_exec: bool = False
+    """Whether sessions run cells, each in its worker process."""
     limits: Limits = DEFAULT_LIMITS
 
 
@@ -158,6 +160,7 @@ def open_session(
     if service.open_next is not None:
         return service.open_next()
     from rpcnb.session.backend import make_backends
+    from rpcnb.session.cells import Cells
     from rpcnb.session.files import WorkFolder
     from rpcnb.session.local import LocalSession
 
@@ -169,6 +172,7 @@ def open_session(
         default_stream=stream,
         interrupter=interrupter,
         work_folder=WorkFolder(folder),
+        cells=Cells(service.registry, folder) if service.allow_exec else None,
         limits=service.limits,
     )
 

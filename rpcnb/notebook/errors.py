@@ -77,7 +77,12 @@ def as_one_line() -> Iterator[None]:
     """Let what fails in the block be shown as one message: a magic has no lines of the user's."""
     try:
         yield
-    except (RpcnbError, OSError, ValueError) as error:
-        text = one_line(error)
-        setattr(error, HOOK, lambda: [text])
+    except (RpcnbError, RemoteInterrupted, OSError, ValueError) as error:
+        if HOOK not in vars(error):
+            show_as(error, [one_line(error)])
         raise
+
+
+def show_as(error: BaseException, lines: list[str]) -> None:
+    """Let an error be shown as these lines."""
+    setattr(error, HOOK, lambda: lines)

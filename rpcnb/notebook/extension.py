@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rpcnb.notebook import displays, errors
+from rpcnb.notebook.cell_magic import CellMagics
 from rpcnb.notebook.magics import RemoteMagics
 from rpcnb.notebook.progress import CellBar
 from rpcnb.remote import progress
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:
     """Bring magics, displays, progress and readable errors to a notebook or an IPython terminal."""
-    ipython.register_magics(RemoteMagics)
+    ipython.register_magics(RemoteMagics, CellMagics)
     displays.register(ipython)
     errors.install()
     if hasattr(ipython, "kernel"):  # a terminal has its own bar, on the line below
@@ -24,8 +25,10 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
 
 def unload_ipython_extension(ipython: InteractiveShell) -> None:
     """Take back what `load_ipython_extension` brought; sessions stay open."""
-    for name in ("connect_remote", "disconnect_remote", "remotes", "remote_handles"):
-        ipython.magics_manager.magics["line"].pop(name, None)
+    for kind, known in ipython.magics_manager.magics.items():
+        for magics in (RemoteMagics, CellMagics):
+            for name in magics.magics[kind]:
+                known.pop(name, None)
     displays.unregister(ipython)
     errors.uninstall()
     progress.make_view = progress.TerminalBar

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import getpass
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.error import StdinNotImplementedError, UsageError
+from IPython.core.error import StdinNotImplementedError
 from IPython.core.magic import Magics, line_magic, magics_class
-from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from IPython.core.magic_arguments import argument, magic_arguments
 from IPython.display import display
 
-from rpcnb.core.errors import AuthenticationError, RpcnbError, SessionError
+from rpcnb.core.errors import AuthenticationError, RpcnbError
 from rpcnb.endpoint.connect import parse_url, without_secret
 from rpcnb.endpoint.credentials import remember_token
 from rpcnb.manager import manager
+from rpcnb.notebook.arguments import VARIABLE, find_remote, parse
+from rpcnb.notebook.cell_output import TRUSTED
 from rpcnb.notebook.displays import SessionTable
 from rpcnb.notebook.errors import as_one_line
 from rpcnb.remote.client import Remote
 
 if TYPE_CHECKING:
     from argparse import Namespace
-
-VARIABLE = "remote"
-"""What a connection is bound to unless told otherwise."""
 
 
 @magics_class
@@ -38,6 +36,7 @@ class RemoteMagics(Magics):
     @argument("--name", help="what the session is called; by default what the server calls itself")
     @argument("--token-file", metavar="PATH", help="read the secret from this file")
     @argument("--timeout", type=float, default=10.0, help="seconds to connect within (10)")
+    @argument("--trust", action="store_true", help="show HTML and scripts of its cells as such")
     def connect_remote(self, line: str) -> None:
         """Connect to a server and bind the connection to a variable.
 
@@ -51,6 +50,8 @@ class RemoteMagics(Magics):
             if not variable.isidentifier():
                 raise ValueError(f"{variable!r} cannot be the name of a variable")
             remote = self._still_there(variable, args.url) or self._open(args)
+            if args.trust:
+                TRUSTED.add(remote)
         self._namespace[variable] = remote
         display(remote)
 
@@ -65,7 +66,7 @@ class RemoteMagics(Magics):
             if args.all:
                 manager.close_all()
                 return
-            remote = self._find(args.name)
+            remote = find_remote(self._namespace, args.name)
             remote.close()
         print(f"disconnected from {remote.name}")
 
@@ -84,7 +85,7 @@ class RemoteMagics(Magics):
         """Show what is held over there on behalf of this notebook."""
         with as_one_line():
             args = parse(self.remote_handles, line)
-            display(self._find(args.name).handles)
+            display(find_remote(self._namespace, args.name).handles)
 
     @property
     def _namespace(self) -> dict[str, Any]:
@@ -118,33 +119,6 @@ class RemoteMagics(Magics):
         remote = connect(args, asked)
         remember_token(parse_url(args.url).transport_url, asked)
         return remote
-
-    def _find(self, name: str | None) -> Remote:
-        """Return a session by its name, or by the variable it is bound to."""
-        held = self._namespace.get(name or VARIABLE)
-        if name not in manager.sessions and isinstance(held, Remote) and not held.closed:
-            return held
-        if name is not None:
-            return manager.get(name)
-        if len(manager.sessions) != 1:
-            raise SessionError(f"which session? open are: {', '.join(manager.sessions) or 'none'}")
-        return next(iter(manager.sessions.values()))
-
-
-def parse(magic: Any, line: str) -> Namespace:
-    """Read a magic's arguments; a comment may follow them, as on any other line.
-
-    Raises
-    ------
-    ValueError
-        They cannot be meant. Not IPython's `UsageError`, which a shell prints and does not keep, so
-        that some kernels cannot answer their front end (seen with ipykernel 7.4).
-    """
-    try:
-        args: Namespace = parse_argstring(magic, re.split(r"(?:^|\s)#", line)[0])
-    except UsageError as error:
-        raise ValueError(str(error)) from None
-    return args
 
 
 def connect(args: Namespace, token: str | None) -> Remote:

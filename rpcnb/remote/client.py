@@ -10,7 +10,7 @@ import numpy as np
 
 from rpcnb.array.random import RandomNamespace
 from rpcnb.core.device import Device
-from rpcnb.core.errors import FunctionNotFound
+from rpcnb.core.errors import FunctionNotFound, InvalidHandle
 from rpcnb.core.values import ArrayRef, FunctionRef, IteratorRef, ModuleRef, ObjectRef
 from rpcnb.remote import files, progress
 from rpcnb.remote.array import RemoteArray
@@ -26,7 +26,7 @@ from rpcnb.remote.object import RemoteObject
 from rpcnb.remote.output import write_output
 from rpcnb.remote.proxy import HandleProxy
 from rpcnb.session.dtypes import to_dtype
-from rpcnb.session.space import RPCObjectRef, live_refs
+from rpcnb.session.space import RPCObjectRef, live_ref, live_refs
 
 if TYPE_CHECKING:
     import os
@@ -341,6 +341,19 @@ class Remote:
             if owner.ref.handle not in ours
         )
 
+    def handle(self, number: int) -> HandleProxy:
+        """Return a proxy for something that is held here already, by its number in `handles`.
+
+        Raises
+        ------
+        InvalidHandle
+            Nothing of that number is held here.
+        """
+        owner = live_ref(self.session, number)
+        if owner is None:
+            raise InvalidHandle(f"handle {number} is not held here", handle=number, reason="freed")
+        return HandleProxy.by_ref[type(owner.ref)](self, owner)
+
     def ping(self) -> float:
         """Return the seconds of one round trip."""
         began = perf_counter()
@@ -361,6 +374,13 @@ class Remote:
         where = f" at {self.url}" if self.url else ""
         state = " (closed)" if self.closed else ""
         return f"<Remote {self.name}{where}: {len(self.functions)} functions{state}>"
+
+    def cancel(self, call: int) -> None:
+        """Ask that a call be stopped, by the number that `manager.subscribe` tells; from any thread.
+
+        Whoever waits for it gets `RemoteCancelled` once the other side has stopped it.
+        """
+        self.session.cancel_call(call)
 
     # --- ending ---------------------------------------------------------------------------------
 

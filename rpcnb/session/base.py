@@ -358,6 +358,13 @@ class RPCSession(ABC):
         del handle
         return None
 
+    def cancel_call(self, call: int) -> None:
+        """Ask that a call be stopped, by the number its events have; whoever waits is told its end.
+
+        Never blocks for an answer. Does nothing where the call has ended or cannot be stopped.
+        """
+        del call
+
     def statistics(self) -> dict[str, object]:
         """Return counters of this side: plain numbers, never a round trip."""
         return {}

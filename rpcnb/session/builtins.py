@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 from rpcnb.core.errors import PermissionDenied
 from rpcnb.session.array_functions import array_functions
+from rpcnb.session.cells import refused
 from rpcnb.session.functions import describe_function
 from rpcnb.session.marshal import module_functions
 
@@ -47,6 +48,7 @@ def session_functions(session: LocalSession) -> dict[str, Callable[..., Any]]:
         "rpcnb.time_evaluator": time_evaluator,
         "rpcnb.statistics": session.statistics,
         **file_functions(session),
+        **(refused() if session.cells is None else session.cells.builtins()),
         **array_functions(session.backends),
         **{name: _late(place, session.backends) for name, place in ELSEWHERE.items()},
     }

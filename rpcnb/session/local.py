@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from rpcnb.core.device import Device
     from rpcnb.core.values import ArrayRef, Value
     from rpcnb.session.backend import ArrayBackend
+    from rpcnb.session.cells import Cells
     from rpcnb.session.device_api import DeviceAPI
     from rpcnb.session.files import WorkFolder
     from rpcnb.session.interrupts import SignalInterrupter
@@ -89,6 +90,8 @@ class LocalSession(RPCSession):
         Who owns SIGINT, in a worker process.
     work_folder : WorkFolder, optional
         Where ``rpcnb.upload`` and its like act; they are refused without one.
+    cells : Cells, optional
+        Runs ``rpcnb.cell.*``, which is refused without one; its registry is this session's.
     limits : Limits
 
     Notes
@@ -107,10 +110,12 @@ class LocalSession(RPCSession):
         default_stream: ExecutionStream | None = None,
         interrupter: SignalInterrupter | None = None,
         work_folder: WorkFolder | None = None,
+        cells: Cells | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.name = name
-        self.registry = registry
+        self.registry = registry if cells is None else cells.registry
+        self.cells = cells
         self.limits = limits
         self.allowed_modules = tuple(allowed_modules)
         self.work_folder = work_folder
@@ -224,6 +229,11 @@ class LocalSession(RPCSession):
         finally:
             del self._calls[call.id]
             stream.release()
+
+    def cancel_call(self, call: int) -> None:
+        running = self._calls.get(call)
+        if running is not None:
+            running.cancel()
 
     def runs_beside_streams(self, func: FunctionRef) -> bool:
         try:

@@ -108,6 +108,12 @@ def live_refs(session: RPCSession) -> list[RPCObjectRef]:
     return [owner for owner in found if owner is not None]
 
 
+def live_ref(session: RPCSession, handle: int) -> RPCObjectRef | None:
+    """Return the owner of one of this session's handles, if it is alive."""
+    owner = _LIVE.get(session, {}).get(Handle(handle))
+    return None if owner is None else owner()
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteSpace:
     """Remote memory: what the data pointer of an array here stands for.
@@ -137,10 +143,9 @@ def array_nbytes(ref: ArrayRef) -> int:
 
 
 def _issued(session: RPCSession, ref: Ref) -> HandleIssued:
-    nbytes = array_nbytes(ref) if isinstance(ref, ArrayRef) else 0
-    return HandleIssued(
-        session.table_index, ref.handle, ref.type_code.name.lower(), nbytes, _summary(ref)
-    )
+    nbytes, base = (array_nbytes(ref), ref.base) if isinstance(ref, ArrayRef) else (0, 0)
+    kind = ref.type_code.name.lower()
+    return HandleIssued(session.table_index, ref.handle, kind, nbytes, _summary(ref), base)
 
 
 def _summary(ref: Ref) -> str:

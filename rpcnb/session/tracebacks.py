@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _OURS = "rpcnb.session."
+TOLD = "__rpcnb_traceback__"
+"""Attribute of an exception that says itself how its traceback reads: that of a cell, which was
+formatted by IPython."""
 
 
 def describe_failure(error: BaseException, session: str, limit: int) -> ErrorInfo:
@@ -41,6 +44,9 @@ def describe_failure(error: BaseException, session: str, limit: int) -> ErrorInf
 
 
 def _traceback(error: BaseException) -> str:
+    told = getattr(error, TOLD, None)
+    if isinstance(told, str):
+        return told
     start = error.__traceback__
     while start is not None and _is_ours(start):
         start = start.tb_next

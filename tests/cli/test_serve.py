@@ -155,6 +155,8 @@ def test_a_file_that_cannot_be_imported_is_shown_with_its_own_traceback(
         (("lab.py", "--host", "192.0.2.1"), 1, "cannot listen at"),
         (("--forward", "127.0.0.1:1"), 1, "no token for 127.0.0.1:1"),
         (("--forward", "nonsense"), 2, "is no address"),
+        (("--forward", "127.0.0.1:1", "--allow-exec"), 2, "give --allow-exec to that server"),
+        (("--in-process", "--allow-exec"), 1, "cells need a worker process"),
     ],
 )
 def test_what_cannot_be_served_is_said_in_one_line(

@@ -100,6 +100,11 @@ def server(folders: None, gate: Gate) -> Iterator[rpcnb.Server]:
         print("waited")
         return "through"
 
+    def spin() -> None:
+        gate.entered.set()
+        while not gate.open.wait(0.01):  # in steps, between which it can be interrupted
+            pass
+
     def make(rows: int) -> np.ndarray:
         return np.zeros((rows, 3), np.float32)
 
@@ -108,6 +113,7 @@ def server(folders: None, gate: Gate) -> Iterator[rpcnb.Server]:
 
     for name, function in (("lab.add", add), ("fail", fail), ("wait", wait), ("make", make)):
         registry.add(name, function)
+    registry.add("spin", spin)
     registry.add("evil", evil)
     with rpcnb.Server(name="lab", registry=registry, in_process=True) as server:
         yield server

@@ -190,8 +190,8 @@ class Notebook:
         return self.cell(index).locator(".jp-OutputArea").first
 
     def text(self, index: int) -> str:
-        """Return what a cell shows."""
-        return self.output(index).inner_text() if self.output(index).count() else ""
+        """Return what a cell shows, without the prompts."""
+        return "\n".join(self.output(index).locator(".jp-OutputArea-output").all_inner_texts())
 
     def tracebacks(self) -> dict[int, str]:
         """Return the cells that show a traceback."""
@@ -286,7 +286,8 @@ class Notebook:
         PICTURES.mkdir(parents=True, exist_ok=True)
         path = PICTURES / f"{name}.png"
         self.cell(cell).scroll_into_view_if_needed()
-        self.cell(cell).screenshot(path=str(path))
+        # Written here: Playwright would do it in a thread that outlives the test.
+        path.write_bytes(self.cell(cell).screenshot())
         return path
 
 

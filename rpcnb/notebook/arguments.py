@@ -1,0 +1,54 @@
+"""What magics are given: arguments, and the session they mean."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic_arguments import parse_argstring
+
+from rpcnb.core.errors import SessionError
+from rpcnb.manager import manager
+from rpcnb.remote.client import Remote
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Mapping
+
+VARIABLE = "remote"
+"""What a connection is bound to unless told otherwise."""
+
+
+def parse(magic: Any, line: str) -> Namespace:
+    """Read a magic's arguments; a comment may follow them, as on any other line.
+
+    Raises
+    ------
+    ValueError
+        They cannot be meant. Not IPython's `UsageError`, which a shell prints and does not keep, so
+        that some kernels cannot answer their front end (seen with ipykernel 7.4).
+    """
+    try:
+        args: Namespace = parse_argstring(magic, re.split(r"(?:^|\s)#", line)[0])
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+    return args
+
+
+def find_remote(namespace: Mapping[str, Any], name: str | None) -> Remote:
+    """Return a session by its name, or by the variable it is bound to.
+
+    Raises
+    ------
+    SessionError
+        There is none of that name; or no name was given, and it is not clear which is meant.
+    """
+    held = namespace.get(name or VARIABLE)
+    if name not in manager.sessions and isinstance(held, Remote) and not held.closed:
+        return held
+    if name is not None:
+        return manager.get(name)
+    if len(manager.sessions) != 1:
+        raise SessionError(f"which session? open are: {', '.join(manager.sessions) or 'none'}")
+    return next(iter(manager.sessions.values()))

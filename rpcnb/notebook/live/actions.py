@@ -1,0 +1,72 @@
+"""What a click in a panel does: each is one line of code that the user could have written.
+
+Functions here take the session and what the browser sent, do it, and return that line, which the
+panel shows. What the browser sends is checked like any other input.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rpcnb.core.errors import RpcnbError
+from rpcnb.manager import manager
+from rpcnb.notebook.live import holders
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from rpcnb.notebook.live.hub import Hub
+
+
+def cancel(hub: Hub, message: Mapping[str, Any]) -> str:
+    """Ask that a call be stopped."""
+    call = int(message["call"])
+    hub.note_cancel(call)
+    hub.remote.cancel(call)
+    return f"{_variable(hub)}.cancel({call})"
+
+
+def free(hub: Hub, message: Mapping[str, Any]) -> str:
+    """Give a handle up."""
+    number = int(message["handle"])
+    name = holders.variable_of(hub.remote.handle(number).owner)
+    hub.remote.handle(number).free()
+    return f"{name}.free()" if name else f"{_variable(hub)}.handle({number}).free()"
+
+
+def forget(hub: Hub, message: Mapping[str, Any]) -> str:
+    """Take a handle out of the outputs that IPython keeps."""
+    numbers = holders.forget_outputs(hub.remote.handle(int(message["handle"])).owner)
+    return "; ".join(f"del Out[{number}]" for number in numbers) or "# no output holds it"
+
+
+def disconnect(hub: Hub, message: Mapping[str, Any]) -> str:
+    """Close a session."""
+    remote = manager.get(int(message.get("index", hub.index)))
+    name = holders.variable_of(remote)
+    remote.close()
+    return f"{name}.close()" if name else f"rpcnb.manager.close({remote.name!r})"
+
+
+ACTIONS: dict[str, Callable[[Hub, Mapping[str, Any]], str]] = {
+    "cancel": cancel,
+    "disconnect": disconnect,
+    "forget": forget,
+    "free": free,
+}
+
+
+def act(hub: Hub, message: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Do what a message asks for; return what to tell the browser, or None if it is no action."""
+    action = ACTIONS.get(str(message.get("type")))
+    if action is None:
+        return None
+    try:
+        return {"type": "code", "code": action(hub, message)}
+    except (RpcnbError, LookupError, TypeError, ValueError) as error:
+        return {"type": "code", "code": "", "error": f"{type(error).__name__}: {error}"}
+
+
+def _variable(hub: Hub) -> str:
+    """Return how the user writes the session."""
+    return holders.variable_of(hub.remote) or f"rpcnb.manager.get({hub.remote.name!r})"

@@ -1,0 +1,183 @@
+"""`Hub`: all that the views of one session show, kept up to date by its events."""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from rpcnb.core.events import (
+    CallChanged,
+    CallOutput,
+    CallPhase,
+    CallProgress,
+    CopyProgress,
+    HandleFreed,
+    HandleIssued,
+    SessionChanged,
+    SessionState,
+)
+from rpcnb.manager import manager
+from rpcnb.notebook.live.calls import CallLog
+from rpcnb.notebook.live.handles import HandleLog
+
+if TYPE_CHECKING:
+    from rpcnb.core.events import Event
+    from rpcnb.notebook.live.cells import Place
+    from rpcnb.remote.client import Remote
+
+TABLES_EVERY = 0.25
+"""Seconds between two updates of the tables; calls are updated as often as the bridge asks."""
+
+
+class Hub:
+    """One session's calls, handles and figures.  Thread-safe; sends nothing.
+
+    Parameters
+    ----------
+    remote : Remote
+        The session.
+    """
+
+    def __init__(self, remote: Remote) -> None:
+        self.remote = remote
+        self.index = remote.session.table_index
+        self.rtt: float | None = None
+        """Seconds of the last round trip that somebody asked for."""
+        self._lock = threading.Lock()
+        self._calls = CallLog()
+        self._handles = HandleLog()
+        self._copies: dict[int, CopyProgress] = {}
+        self._tables_at = 0.0
+        self._ended = False
+        self._late = False
+        """Something changed that was too early to be told."""
+        self._bar: object = None
+
+    def begin(self) -> None:
+        """Take over what is there now; events from before and after may overlap."""
+        with self._lock:
+            self._handles.begin(self.remote.handles, monotonic())
+
+    def feed(self, event: Event, place: Place | None = None) -> None:
+        """Take one event of this session."""
+        with self._lock:
+            self._late = True
+            match event:
+                case CallChanged() | CallProgress() | CallOutput():
+                    self._calls.note(event)
+                case HandleIssued() | HandleFreed():
+                    self._handles.note(event, place)
+                case CopyProgress():
+                    self._copies[event.transfer] = event
+                case SessionChanged():
+                    self._end(event)
+
+    def _end(self, event: SessionChanged) -> None:
+        if event.state is SessionState.LIVE or self._ended:
+            return
+        self._ended = True
+        self._handles.lose(event.time)
+        for call in self._calls.running():
+            self._calls.note(CallChanged(self.index, call, "", CallPhase.LOST, event.state.value))
+
+    @property
+    def ended(self) -> bool:
+        """Whether the session is over, and its end was told."""
+        return self._ended
+
+    def moving(self) -> bool:
+        """Tell whether there may be news without an event."""
+        with self._lock:
+            return bool(self._calls.running()) or self._late
+
+    def note_cancel(self, call: int) -> None:
+        """Take note that somebody asked to stop a call."""
+        with self._lock:
+            self._calls.note_cancel(call)
+
+    # --- what the browser is told ---------------------------------------------------------------
+
+    def session(self) -> dict[str, Any]:
+        """Return the figures of the session bar."""
+        remote = self.remote
+        state = "closed" if remote.closed else remote.session.state.value
+        running = len(self._calls.running())
+        if state == "live" and running:
+            state = "busy"
+        statistics = remote.session.statistics()
+        return {
+            "index": self.index,
+            "name": remote.name,
+            "url": remote.url,
+            "state": state,
+            "rtt": self.rtt,
+            "handles": self._handles.alive(),
+            "made": self._handles.made,
+            "folded": self._handles.folded,
+            "nbytes": self._handles.nbytes,
+            "running": running,
+            "sent": statistics.get("bytes_sent"),
+            "received": statistics.get("bytes_received"),
+        }
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return everything."""
+        now = monotonic()
+        with self._lock:
+            return {
+                "type": "snapshot",
+                "now": now,
+                "session": self.session(),
+                "sessions": sessions(),
+                "calls": self._calls.rows(),
+                "handles": self._handles.rows(),
+            }
+
+    def changes(self) -> dict[str, Any] | None:
+        """Return what changed since the last time this was asked for; None if nothing did."""
+        now = monotonic()
+        found: dict[str, Any] = {}
+        with self._lock:
+            found["calls"], found["gone"] = self._calls.take_changes(now)
+            if self._ended or now - self._tables_at >= TABLES_EVERY:
+                self._tables_at, self._late = now, False
+                found |= self._tables()
+        found = {key: value for key, value in found.items() if value}
+        return {"type": "changes", "now": now, **found} if found else None
+
+    def _tables(self) -> dict[str, Any]:
+        """Return what the slower views show."""
+        found: dict[str, Any] = {
+            "handles": self._handles.take_changes(),
+            "copies": self._take_copies(),
+        }
+        bar, table = self.session(), sessions()
+        if (bar, table) != self._bar:
+            self._bar = bar, table
+            found |= {"session": bar, "sessions": table}
+        return found
+
+    def _take_copies(self) -> list[dict[str, Any]]:
+        copies = [
+            {"id": c.transfer, "direction": c.direction, "done": c.done, "total": c.total}
+            for c in self._copies.values()
+        ]
+        self._copies.clear()
+        return copies
+
+
+def sessions() -> list[dict[str, Any]]:
+    """Return the session table of this process, with the hops of each chain."""
+    return [
+        {
+            "index": row.index,
+            "name": row.name,
+            "url": row.url,
+            "state": str(row.state),
+            "handles": row.handles,
+            "nbytes": row.nbytes,
+            "calls": row.calls,
+        }
+        for row in manager.table()
+    ]

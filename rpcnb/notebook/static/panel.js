@@ -1,0 +1,105 @@
+// The panel of one session: bar, handles, ribbons, calls, and the line of code that says the same.
+
+import { CallView } from "./calls.js";
+import { button, el, keepKeys, setText } from "./dom.js";
+import { SessionBar, SessionTable } from "./sessions.js";
+import { Store } from "./store.js";
+
+const TICK = 100; // milliseconds between two looks at what runs
+
+/** @type {WeakMap<object, Store>} */
+const STORES = new WeakMap();
+
+/**
+ * Show a panel.
+ * @param {any} model
+ * @param {HTMLElement} root
+ * @returns {() => void} what takes it away
+ */
+export function showPanel(model, root) {
+  const store = STORES.get(model) ?? new Store();
+  STORES.set(model, store);
+  const send = (/** @type {object} */ message) => model.send(message);
+  const views = {
+    session: new SessionBar(store, send),
+    calls: new CallView(store, send),
+    sessions: new SessionTable(store, send),
+  };
+  const code = codeLine(store);
+  root.classList.add("rx-root");
+  root.append(views.session.element, section("Calls", views.calls.element),
+    section("Sessions", views.sessions.element), code.element);
+  keepKeys(root);
+
+  let waiting = new Set();
+  const draw = () => {
+    const changed = waiting;
+    waiting = new Set();
+    if (changed.has("session")) views.session.update();
+    if (changed.has("calls")) views.calls.update();
+    if (changed.has("sessions")) views.sessions.update();
+    if (changed.has("code")) code.update();
+  };
+  const receive = (/** @type {any} */ message) => {
+    const changed = store.apply(message);
+    if (changed.size && !waiting.size) requestAnimationFrame(draw);
+    for (const name of changed) waiting.add(name);
+  };
+  model.on("msg:custom", receive);
+  const ticking = setInterval(() => views.calls.tick(), TICK);
+  const stop = whileSeen(root, model);
+  return () => {
+    model.off("msg:custom", receive);
+    clearInterval(ticking);
+    stop();
+  };
+}
+
+/**
+ * Tell the kernel when somebody sees this, and when nobody does any more.
+ * @param {HTMLElement} root
+ * @param {any} model
+ */
+function whileSeen(root, model) {
+  const view = Math.random().toString(36).slice(2);
+  let shown = false;
+  let inside = true;
+  const tell = () => {
+    const seen = inside && !document.hidden;
+    if (seen !== shown) model.send({ type: seen ? "show" : "hide", view });
+    shown = seen;
+  };
+  const observer = new IntersectionObserver((entries) => {
+    inside = entries[entries.length - 1].isIntersecting;
+    tell();
+  });
+  observer.observe(root);
+  document.addEventListener("visibilitychange", tell);
+  tell();
+  // The first message may go out before the front end has a subshell for it: ask once more.
+  const again = setTimeout(() => shown && model.send({ type: "show", view }), 1000);
+  return () => {
+    clearTimeout(again);
+    observer.disconnect();
+    document.removeEventListener("visibilitychange", tell);
+    if (shown) model.send({ type: "hide", view });
+  };
+}
+
+function section(title, ...children) {
+  return el("details", { class: "rx-section", open: "" }, el("summary", { tabindex: 0 }, title), ...children);
+}
+
+function codeLine(store) {
+  const text = el("code");
+  const copy = button("Copy", () => navigator.clipboard?.writeText(store.code));
+  const element = el("div", { class: "rx-code", role: "status" }, text, copy);
+  element.hidden = true;
+  const update = () => {
+    setText(text, store.error || store.code);
+    element.classList.toggle("rx-error", Boolean(store.error));
+    copy.hidden = !store.code;
+    element.hidden = !(store.code || store.error);
+  };
+  return { element, update };
+}

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from rpcnb.core.events import (
+    CallChanged,
+    CallPhase,
+    CopyProgress,
+    HandleIssued,
+    SessionChanged,
+    SessionState,
+)
+from rpcnb.notebook.live.hub import Hub
+
+if TYPE_CHECKING:
+    import rpcnb
+
+
+def test_a_snapshot_has_what_was_there_before(remote: rpcnb.Remote) -> None:
+    array = remote.zeros((4, 4))
+    hub = Hub(remote)
+    hub.begin()
+    found = hub.snapshot()
+    assert [row["handle"] for row in found["handles"]] == [array.handle]
+    session = found["session"]
+    assert (session["name"], session["state"], session["nbytes"]) == ("lab", "live", 128)
+    assert found["sessions"][0]["url"] == remote.url
+
+
+def test_changes_are_told_once_and_tables_not_too_often(remote: rpcnb.Remote) -> None:
+    hub = Hub(remote)
+    first = hub.changes()
+    assert first is not None
+    assert first["session"]["handles"] == 0
+    hub.feed(HandleIssued(hub.index, 99, "array", 8, "f8[1]"))
+    hub.feed(CallChanged(hub.index, 5, "f", CallPhase.SENT, time=monotonic() - 1))
+    second = hub.changes()
+    assert second is not None
+    assert [call["id"] for call in second["calls"]] == [5]
+    assert "handles" not in second
+    assert hub.moving()
+
+
+def test_a_session_with_a_running_call_is_busy(remote: rpcnb.Remote) -> None:
+    hub = Hub(remote)
+    hub.feed(CallChanged(hub.index, 5, "f", CallPhase.SENT))
+    assert hub.session()["state"] == "busy"
+    assert hub.session()["running"] == 1
+
+
+def test_the_end_of_a_session_ends_its_calls_and_handles(remote: rpcnb.Remote) -> None:
+    hub = Hub(remote)
+    hub.feed(CallChanged(hub.index, 5, "f", CallPhase.SENT))
+    hub.feed(HandleIssued(hub.index, 99, "array", 8, "f8[1]"))
+    hub.feed(SessionChanged(hub.index, "lab", SessionState.LIVE))
+    assert not hub.ended
+    hub.feed(SessionChanged(hub.index, "lab", SessionState.LOST, "gone"))
+    found: Any = hub.changes()
+    assert hub.ended
+    assert [(c["phase"], c["detail"]) for c in found["calls"]] == [("lost", "lost")]
+    assert [h["lost"] for h in found["handles"]] == [True]
+    assert not hub.moving()
+
+
+def test_copies_and_stops_are_told(remote: rpcnb.Remote) -> None:
+    hub = Hub(remote)
+    hub.feed(CopyProgress(hub.index, 3, "upload", 5, 10))
+    hub.feed(CallChanged(hub.index, 5, "f", CallPhase.SENT))
+    hub.note_cancel(5)
+    found: Any = hub.changes()
+    assert found["copies"] == [{"id": 3, "direction": "upload", "done": 5, "total": 10}]
+    assert found["calls"][0]["asked"] is True

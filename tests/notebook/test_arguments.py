@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rpcnb.core.errors import SessionError
+from rpcnb.notebook.arguments import find_remote, parse
+from rpcnb.notebook.magics import RemoteMagics
+
+if TYPE_CHECKING:
+    import rpcnb
+
+
+def test_a_comment_may_follow_the_arguments() -> None:
+    assert parse(RemoteMagics.connect_remote, "h:1 --as x  # a comment").variable == "x"
+    assert parse(RemoteMagics.connect_remote, "h:1#2").url == "h:1#2"
+
+
+def test_what_cannot_be_meant_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="unrecognized arguments: two"):
+        parse(RemoteMagics.remotes, "two")
+
+
+def test_a_session_is_found_by_variable_then_by_name(remote: rpcnb.Remote) -> None:
+    assert find_remote({"x": remote}, "x") is remote
+    assert find_remote({}, remote.name) is remote
+    assert find_remote({}, None) is remote
+    with pytest.raises(SessionError, match="no session 'x'"):
+        find_remote({"x": 1}, "x")
