@@ -7,6 +7,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RESULTS := benchmarks/results/last
 TORCH := $(VENV)-torch
 # "+cpu": pip finds it where PyTorch's own index is configured, and nothing larger in its place.
 TORCH_WHEEL ?= torch==2.13.0+cpu
@@ -14,7 +15,7 @@ TORCH_WHEEL ?= torch==2.13.0+cpu
 # An activated environment around us must not decide where pip installs or what Python imports.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 
-.PHONY: demo test test-nightly test-torch coverage lint bench browser clean
+.PHONY: demo test test-nightly test-torch coverage lint bench bench-peers browser clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.has-demo
@@ -48,6 +49,11 @@ browser:
 	  sudo=$$([ "$$(id -u)" -eq 0 ] || echo sudo); \
 	  $$sudo apt-get update -qq && \
 	  $$sudo apt-get install -y -qq --no-install-recommends chromium nodejs; }
+
+# Beside other libraries, and what the repository shows of it: half an hour, on a quiet machine.
+bench-peers: $(VENV)/.has-bench
+	$(BIN)/python -m benchmarks --peers --json $(RESULTS).json --plot $(RESULTS).png $(ARGS)
+	$(BIN)/python -m benchmarks.readme
 
 clean:
 	rm -rf $(VENV) $(TORCH) build dist .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis

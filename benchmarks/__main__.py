@@ -9,7 +9,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from benchmarks.cases import CASES, Case, quickened
-from benchmarks.report import document, machine, table
+from benchmarks.peers import PEERS
+from benchmarks.report import document, machine, peer_table, table
 from benchmarks.run import Runner
 
 
@@ -21,6 +22,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="a tenth of the repetitions, no 256 MiB"
     )
+    parser.add_argument("--peers", action="store_true", help="measure other libraries, too")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the ratios there")
     return parser.parse_args()
 
 
@@ -43,7 +46,7 @@ def main() -> int:
     if not cases:
         print(f"no figure is called {asked.only!r}", file=sys.stderr)
         return 2
-    with Runner() as runner:
+    with Runner(PEERS if asked.peers else None) as runner:
         results = runner.run(cases, asked.rounds, note)
     note("")
     here = machine()
@@ -51,8 +54,15 @@ def main() -> int:
         f"{here['cores']} cores, {here['system']}, Python {here['python']}, {asked.rounds} rounds\n"
     )
     print(table(results))
+    if any(result.peers for result in results):
+        print(f"\nTimes the limit:\n\n{peer_table(results)}")
+    found = document(results, asked.rounds)
     if asked.json is not None:
-        asked.json.write_text(json.dumps(document(results, asked.rounds), indent=1) + "\n")
+        asked.json.write_text(json.dumps(found, indent=1) + "\n")
+    if asked.plot is not None:
+        from benchmarks.plot import draw  # matplotlib takes half a second
+
+        draw(found, asked.plot)
     return 1 if any(result.failure for result in results) else 0
 
 

@@ -6,6 +6,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 KIB, MIB = 1024, 1024 * 1024
+PEER_PROBES = frozenset(
+    {
+        "null_call",
+        "small_call",
+        "in_flight",
+        "mean",
+        "churn",
+        "together",
+        "bulk",
+        "connecting",
+        "first_call",
+    }
+)
+"""Those that `benchmarks.peers.probes` has, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +52,15 @@ class Case:
     server: str = "rpcnb"
     """``rpcnb``, ``gateway``, or empty where none is needed."""
     clients: int = 1
+
+    @property
+    def for_peers(self) -> bool:
+        """Whether other libraries are measured, too: what can be compared, and ends in seconds."""
+        return (
+            self.server == "rpcnb"
+            and self.probe in PEER_PROBES
+            and self.arguments.get("nbytes", 0) <= 64 * MIB
+        )
 
 
 def call(name: str, probe: str, target: float, number: int, **more: Any) -> Case:

@@ -9,46 +9,14 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import rpcnb
-from benchmarks import timing
+from benchmarks import work
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    import numpy as np
 
-
-class Thing:
-    """A small object that stays over there."""
-
-
-@rpcnb.register("bench.nothing")
-def nothing() -> None: ...
-
-
-@rpcnb.register("bench.small")
-def small(number: int, factor: float, name: str, *, flag: bool, label: str) -> float:
-    del name, flag, label
-    return number * factor
-
-
-@rpcnb.register("bench.mean")
-def mean(values: np.ndarray) -> float:
-    return float(values.mean())
-
-
-@rpcnb.register("bench.make")
-def make() -> Thing:
-    return Thing()
-
-
-@rpcnb.register("bench.renew")
-def renew(words: np.ndarray) -> int:
-    return timing.renew(words)
-
-
-@rpcnb.register("bench.checksum")
-def checksum(words: np.ndarray) -> int:
-    return timing.checksum(words)
+for _work in (work.nothing, work.small, work.mean, work.make, work.renew, work.checksum):
+    rpcnb.register(f"bench.{_work.__name__}")(_work)
 
 
 # --- for counts.py: what happens on the thread that serves ------------------------------------------

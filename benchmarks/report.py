@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.peers import PACKAGES
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,8 +27,28 @@ STEPS = {
 
 def table(results: Sequence[Result]) -> str:
     """Return a Markdown table, padded so that it reads as plain text, too."""
-    rows = [HEADER, *map(row, results)]
-    widths = [max(len(each[column]) for each in rows) for column in range(len(HEADER))]
+    return markdown([HEADER, *map(row, results)])
+
+
+def peer_table(results: Sequence[Result]) -> str:
+    """Return a table of what other libraries need, as multiples of the limit."""
+    compared = [result for result in results if result.peers]
+    names = list(dict.fromkeys(name for result in compared for name in result.peers))
+    rows = [("figure", "rpcnb", *names)]
+    for result in compared:
+        found = (result.rpcnb, *(result.peers.get(name, []) for name in names))
+        rows.append((result.figure.name, *(times(result.times_limit(each)) for each in found)))
+    return markdown(rows)
+
+
+def times(ratio: float | None) -> str:
+    """Write a ratio with the digits that mean something."""
+    return "-" if ratio is None else f"{TIMES}{ratio:.2f}" if ratio < 10 else f"{TIMES}{ratio:.0f}"
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Return a table, padded so that it reads as plain text, too."""
+    widths = [max(len(each[column]) for each in rows) for column in range(len(rows[0]))]
     lines = ["| " + " | ".join(map(str.ljust, each, widths)) + " |" for each in rows]
     lines.insert(1, "| " + " | ".join("-" * width for width in widths) + " |")
     return "\n".join(lines)
@@ -69,7 +91,7 @@ def machine() -> dict[str, Any]:
         "architecture": platform.machine(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in ("rpcnb", "numpy", "msgpack")},
+        "packages": {n: _version(n) for n in ("rpcnb", "numpy", "msgpack", *PACKAGES.values())},
     }
 
 
@@ -92,6 +114,10 @@ def document(results: Sequence[Result], rounds: int) -> dict[str, Any]:
                 "limit": result.limit,
                 "rpcnb": result.rpcnb,
                 "ratio": result.ratio,
+                "peers": {
+                    name: {"found": found, "ratio": result.times_limit(found)}
+                    for name, found in result.peers.items()
+                },
                 "target": result.figure.target,
                 "met": result.met,
                 "failure": result.failure,

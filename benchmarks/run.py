@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from statistics import median
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from benchmarks.child import placements, probe_together, server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from benchmarks.cases import Case, Figure
     from benchmarks.child import Figures
@@ -24,18 +25,24 @@ class Result:
     limit: list[float] = field(default_factory=list)
     """Empty where there is no limit."""
     rpcnb: list[float] = field(default_factory=list)
+    peers: dict[str, list[float]] = field(default_factory=dict)
+    """Name -> what another library needed in the same rounds; without those that cannot do it."""
     failure: str = ""
     """Why there are no figures."""
 
     @property
     def ratio(self) -> float | None:
         """Times the limit: the median over the rounds, each compared with itself only."""
-        if not self.limit:
+        return self.times_limit(self.rpcnb)
+
+    def times_limit(self, found: list[float]) -> float | None:
+        """Return how often the limit goes into what was `found`; None where there is none."""
+        if not self.limit or len(found) != len(self.limit):
             return None
         more_is_better = self.figure.unit == "/s"
         ratios = [
             limit / ours if more_is_better else ours / limit
-            for limit, ours in zip(self.limit, self.rpcnb, strict=True)
+            for limit, ours in zip(self.limit, found, strict=True)
         ]
         return median(ratios)
 
@@ -49,9 +56,16 @@ class Result:
 
 
 class Runner:
-    """Measures cases. A context manager: it keeps servers, which its end stops."""
+    """Measures cases. A context manager: it keeps servers, which its end stops.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    peers : mapping
+        Other libraries to measure in the same rounds: name -> module; see `benchmarks.peers`.
+    """
+
+    def __init__(self, peers: Mapping[str, str] | None = None) -> None:
+        self._peers = dict(peers or {})
         self._placements = placements()
         self._servers: dict[tuple[str, tuple[int, ...]], dict[str, Any]] = {}
         self._stack = ExitStack()
@@ -89,6 +103,21 @@ class Runner:
             result.rpcnb.append(sides["rpcnb"][result.figure.key])
             if "limit" in sides:
                 result.limit.append(sides["limit"][result.figure.key])
+        if case.for_peers:
+            self._measure_peers(case, results)
+
+    def _measure_peers(self, case: Case, results: list[Result]) -> None:
+        """Add one round of the other libraries; one that fails is left out from then on."""
+        for name, module in list(self._peers.items()):
+            try:
+                found = self._probe(case, f"benchmarks.peers.probes:{case.probe}", module)
+            except RuntimeError as error:
+                print(f"{name} is left out from here on: {error}", file=sys.stderr)
+                del self._peers[name]
+                continue
+            for result in results:
+                if result.figure.key in found:
+                    result.peers.setdefault(name, []).append(found[result.figure.key])
 
     def _probe(self, case: Case, function: str, kind: str) -> Figures:
         place = self._placements.get(case.placement)
@@ -97,19 +126,26 @@ class Runner:
         arguments = dict(case.arguments)
         if kind:
             arguments["server"] = self._server(kind, place.server)
+        if "." in kind:
+            arguments["peer"] = kind
         if kind == "limit":
             arguments |= case.limit_arguments
         found = probe_together(function, place.client, case.clients, **arguments)
         if case.clients == 1:
             return found[0]
-        return {key: sum(each[key] for each in found) for key in found[0]}
+        return {key: sum(each[key] for each in found) for key in found[0]}  # rates
 
     def _server(self, kind: str, cores: tuple[int, ...]) -> dict[str, Any]:
-        """Return what is known about a running server of that kind on these cores."""
+        """Return what is known about a running server of that kind on these cores.
+
+        A kind with a dot is the module of another library's server.
+        """
         known = self._servers.get((kind, cores))
         if known is None:
             if kind == "limit":
                 context = server("benchmarks.limits", cores=cores)
+            elif "." in kind:
+                context = server(kind, cores=cores)
             elif kind == "gateway":
                 behind = self._server("rpcnb", cores)
                 context = server("benchmarks.serve", cores=cores, behind=behind)

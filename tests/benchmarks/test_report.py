@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
 from benchmarks.cases import CASES, Figure, quickened
-from benchmarks.report import HEADER, document, quantity, table
+from benchmarks.report import HEADER, document, peer_table, quantity, table, times
 from benchmarks.run import Result
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def result(unit: str, target: float | None, limit: list[float], rpcnb: list[float]) -> Result:
@@ -69,3 +73,24 @@ def test_figures_have_names_of_their_own() -> None:
 def test_a_quick_run_leaves_out_the_largest_copies_only() -> None:
     left_out = [case.figures[0].name for case in CASES if quickened(case) is None]
     assert left_out == ["upload 256 MiB", "download 256 MiB"]
+
+
+def test_another_library_is_compared_with_the_limit_of_the_same_rounds() -> None:
+    found = result("s", None, [1.0, 2.0], [2.0, 4.0])
+    found.peers = {"RPyC": [3.0, 6.0], "late": [3.0]}
+    assert found.times_limit(found.peers["RPyC"]) == 3.0
+    assert found.times_limit(found.peers["late"]) is None
+    columns = [column.strip() for column in peer_table([found]).splitlines()[2].split("|")]
+    assert columns[2:5] == [times(2.0), times(3.0), "-"]
+    assert document([found], 2)["figures"][0]["peers"]["RPyC"]["ratio"] == 3.0
+
+
+def test_the_picture_has_a_row_for_each_ratio(tmp_path: Path) -> None:
+    from benchmarks.plot import draw
+
+    found = result("s", 1.5, [1.0], [2.0])
+    found.peers = {"RPyC": [3.0]}
+    draw(document([found, result("B", None, [], [3.0])], 1), tmp_path / "plot.svg")
+    text = (tmp_path / "plot.svg").read_text()
+    assert "RPyC" in text
+    assert text.count("a figure") == 1
