@@ -41,7 +41,17 @@ class Rule:
 
 NUMPY = {"numpy": "*"}
 JUPYTER = dict.fromkeys(
-    ("IPython", "anywidget", "comm", "ipykernel", "ipywidgets", "jupyter_client", "traitlets"), "*"
+    (
+        "IPython",
+        "anywidget",
+        "comm",
+        "ipykernel",
+        "ipywidgets",
+        "jupyter_client",
+        "jupyter_core",
+        "traitlets",
+    ),
+    "*",
 )
 PARTS = "core wire transport session endpoint array remote manager"
 IO = "socket ssl select selectors asyncio subprocess multiprocessing"
@@ -69,7 +79,7 @@ RULES = {
     "manager.py": Rule("core session remote"),
     # the secret that a person types into a notebook is kept where the endpoint keeps its own
     "notebook": Rule(
-        "core.events core.errors manager remote endpoint.connect endpoint.credentials",
+        "core.events core.errors core.version manager remote endpoint.connect endpoint.credentials",
         NUMPY | JUPYTER,
         never="socket",
     ),

@@ -29,7 +29,7 @@ examples:
   rpcnb serve lab_functions.py                        on 127.0.0.1:9090
   rpcnb serve lab_functions.py --port 0               on a free port
   rpcnb serve lab_functions.py --allow-module 'numpy.*'
-  rpcnb serve --allow-exec                            run whole cells: %%%%remote in a notebook
+  rpcnb serve --allow-exec                            run whole cells: %%remote in a notebook
   rpcnb serve --forward 127.0.0.1:9090 --port 9091    a gateway to another server
   rpcnb serve lab_functions.py --tvm-port 9190 --key lab     for TVM clients, too
   rpcnb serve lab_functions.py --tvm-port 9190 --key lab --tracker 127.0.0.1:9191

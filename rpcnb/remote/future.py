@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import concurrent.futures
+from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from rpcnb.core.errors import RemoteCancelled
@@ -31,7 +33,9 @@ class RemoteFuture(concurrent.futures.Future[Any]):
     - `cancel` of a running call asks the other side to stop it, and returns True once that was
       confirmed.
     - A cancelled call raises `RemoteCancelled`, a `concurrent.futures.CancelledError`.
-    - Cancelling a task that awaits the call cancels the call.
+    - Cancelling a task that awaits the call cancels the call, and waits until the other side has
+      confirmed it, `CONFIRM_SECONDS` at most; the `CancelledError` has a `RemoteCancelled` as its
+      cause, which says what is known.
 
     Giving up waiting does not stop the call: neither a `TimeoutError` from ``result(timeout)`` nor
     an interrupt during `result`. What was started without waiting is stopped by `cancel` alone.
@@ -141,11 +145,33 @@ class RemoteFuture(concurrent.futures.Future[Any]):
                 loop.call_soon_threadsafe(settle)
 
         self.add_done_callback(wake)
+        began = monotonic()
         try:
             return (yield from waiter.__await__())
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             self.cancel(timeout=0)
-            raise
+            yield from self._wait_for_its_end().__await__()
+            raise error from self._how_it_was_stopped(monotonic() - began)
+
+    async def _wait_for_its_end(self) -> None:
+        """Give the other side a moment to confirm; another cancellation ends the waiting."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        self.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set))
+        with suppress(asyncio.CancelledError, TimeoutError):
+            await asyncio.wait_for(ended.wait(), CONFIRM_SECONDS)
+
+    def _how_it_was_stopped(self, seconds: float) -> RemoteCancelled:
+        where = self._remote.name
+        if self.cancelled():
+            text = f"{self._name} stopped after {seconds:.1f} s (confirmed by {where})"
+        elif self.done():
+            text = f"{self._name} ended by itself before it could be stopped"
+        else:
+            text = f"{self._name} may still run on {where}: stopped waiting after {seconds:.1f} s"
+        return RemoteCancelled(text, confirmed=self.done())
 
     def __repr__(self) -> str:
         state = "cancelled" if self.cancelled() else "done" if self.done() else "running"

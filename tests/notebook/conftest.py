@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
+from jupyter_client.manager import start_new_kernel
 from traitlets.config import Config
 
 import rpcnb
 from rpcnb.session.functions import FunctionRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+WAIT = 20.0
+"""Seconds after which a kernel that says nothing has failed."""
 
 
 class Shell:
@@ -66,6 +71,98 @@ def shell(folders: None) -> Iterator[Shell]:
         made.reset()
         InteractiveShell.clear_instance()
         sys.excepthook, sys.displayhook = hooks
+
+
+class Kernel:
+    """A kernel, and what each cell showed: messages are kept by the cell they say they belong to."""
+
+    def __init__(self, name: str = "python3") -> None:
+        self._manager, self._client = start_new_kernel(kernel_name=name)
+        self._messages: dict[str, list[dict[str, Any]]] = {}
+
+    def run(self, source: str) -> str:
+        """Run a cell to its end; return its name."""
+        return self.finish(self.start(source), "ok")
+
+    def fail(self, source: str) -> str:
+        """Run a cell that fails; return its name."""
+        return self.finish(self.start(source), "error")
+
+    def start(self, source: str) -> str:
+        """Start a cell; return its name."""
+        name: str = self._client.execute(source)
+        return name
+
+    def finish(self, cell: str, status: str) -> str:
+        """Wait for the end of a cell."""
+        while not self._ended(cell):
+            self._hear()
+        while (reply := self._client.get_shell_msg(timeout=WAIT))["parent_header"][
+            "msg_id"
+        ] != cell:
+            pass  # about the kernel, asked when it started
+        assert reply["content"]["status"] == status
+        return cell
+
+    def interrupt(self) -> None:
+        """Press the stop button."""
+        self._manager.interrupt_kernel()
+
+    def wait_for(self, cell: str, text: str) -> None:
+        """Wait until a running cell has printed something."""
+        while text not in self.printed(cell):
+            self._hear()
+
+    def _hear(self) -> None:
+        message = self._client.get_iopub_msg(timeout=WAIT)
+        self._messages.setdefault(message["parent_header"].get("msg_id"), []).append(message)
+
+    def _ended(self, cell: str) -> bool:
+        states = [m["content"].get("execution_state") for m in self._messages.get(cell, ())]
+        return "idle" in states
+
+    def printed(self, cell: str) -> str:
+        messages = self._messages.get(cell, ())
+        return "".join(m["content"]["text"] for m in messages if m["msg_type"] == "stream")
+
+    def displayed(self, cell: str) -> list[str]:
+        """Return displays and their updates, as plain text."""
+        kinds = ("display_data", "update_display_data", "execute_result")
+        messages = [m for m in self._messages[cell] if m["msg_type"] in kinds]
+        return [m["content"]["data"]["text/plain"] for m in messages]
+
+    def raised(self, cell: str) -> str:
+        """Return the traceback that a cell shows, without colours."""
+        (error,) = [m["content"] for m in self._messages[cell] if m["msg_type"] == "error"]
+        return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error["traceback"]))
+
+    def close(self) -> None:
+        self._client.stop_channels()
+        self._manager.shutdown_kernel(now=True)
+        self._manager.cleanup_resources()
+
+
+@pytest.fixture
+def start_kernel(folders: None) -> Iterator[Callable[..., Kernel]]:
+    """Give a function that starts a kernel by the name of its kernelspec."""
+    started: list[Kernel] = []
+
+    def start(name: str = "python3") -> Kernel:
+        started.append(Kernel(name))
+        return started[-1]
+
+    yield start
+    for kernel in started:
+        kernel.close()
+
+
+@pytest.fixture
+def kernel(start_kernel: Callable[..., Kernel], address: str) -> Iterator[Kernel]:
+    """Give a kernel that is connected."""
+    kernel = start_kernel()
+    kernel.run(f"%load_ext rpcnb\n%connect_remote {address}")
+    yield kernel
+    kernel.run("%disconnect_remote --all")
 
 
 class Gate:

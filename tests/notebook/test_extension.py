@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from jupyter_client.manager import start_new_kernel
 
 from rpcnb.remote import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from conftest import Gate, Shell
-
-WAIT = 20.0
+    from conftest import Gate, Kernel, Shell
 
 
 def test_a_terminal_keeps_its_own_bar(shell: Shell) -> None:
@@ -26,59 +21,6 @@ def test_unloading_takes_the_magics_back(shell: Shell) -> None:
     assert shell.shell.find_line_magic("connect_remote") is None
     shell.run("%load_ext rpcnb")
     assert shell.shell.find_line_magic("connect_remote") is not None
-
-
-class Kernel:
-    """A kernel, and what each cell showed: messages are kept by the cell they say they belong to."""
-
-    def __init__(self) -> None:
-        self._manager, self._client = start_new_kernel(kernel_name="python3")
-        self._messages: dict[str, list[dict[str, Any]]] = {}
-
-    def run(self, source: str) -> str:
-        """Run a cell to its end; return its name."""
-        return self._run(source, "ok")
-
-    def fail(self, source: str) -> str:
-        """Run a cell that fails; return its name."""
-        return self._run(source, "error")
-
-    def _run(self, source: str, status: str) -> str:
-        cell = self._client.execute(source)
-        while not self._ended(cell):
-            message = self._client.get_iopub_msg(timeout=WAIT)
-            self._messages.setdefault(message["parent_header"]["msg_id"], []).append(message)
-        assert self._client.get_shell_msg(timeout=WAIT)["content"]["status"] == status
-        return cell
-
-    def _ended(self, cell: str) -> bool:
-        states = [m["content"].get("execution_state") for m in self._messages.get(cell, ())]
-        return "idle" in states
-
-    def printed(self, cell: str) -> str:
-        messages = self._messages[cell]
-        return "".join(m["content"]["text"] for m in messages if m["msg_type"] == "stream")
-
-    def displayed(self, cell: str) -> list[str]:
-        """Return displays and their updates, as plain text."""
-        kinds = ("display_data", "update_display_data")
-        messages = [m for m in self._messages[cell] if m["msg_type"] in kinds]
-        return [m["content"]["data"]["text/plain"] for m in messages]
-
-    def close(self) -> None:
-        self._client.stop_channels()
-        self._manager.shutdown_kernel(now=True)
-        self._manager.cleanup_resources()
-
-
-@pytest.fixture
-def kernel(folders: None, address: str) -> Iterator[Kernel]:
-    """Give a kernel that is connected."""
-    kernel = Kernel()
-    kernel.run(f"%load_ext rpcnb\n%connect_remote {address}")
-    yield kernel
-    kernel.run("%disconnect_remote --all")
-    kernel.close()
 
 
 @pytest.mark.slow
