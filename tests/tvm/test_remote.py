@@ -114,6 +114,15 @@ def test_a_function_is_timed_over_there(remote) -> None:
         remote.get_function("test.make_adder")(1).time_evaluator()
 
 
+def test_a_started_call_does_not_block_and_keeps_its_turn(remote) -> None:
+    sleep, add_one = remote.get_function("test.sleep"), remote.get_function("test.add_one")
+    first, *others = [sleep.submit(0.2), *(add_one.submit(n) for n in range(5))]
+    assert not first.done()
+    assert others[-1].cancel()
+    assert add_one(10) == 11
+    assert [future.result(5) for future in (first, *others[:-1])] == [1, 1, 2, 3, 4]
+
+
 # --- arrays ------------------------------------------------------------------------------------
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from threading import get_ident
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -30,6 +29,7 @@ from rpcnb.core.errors import (
 )
 from rpcnb.endpoint.housekeeper import HOUSEKEEPER
 from rpcnb.endpoint.interrupt import MAIN_THREAD, InterruptShield
+from rpcnb.endpoint.tvm.turns import Turn, Turns
 from rpcnb.wire.tvm.packets import Packet, Raised, Shutdown, encode
 from rpcnb.wire.tvm.parser import TVMWire
 
@@ -47,6 +47,10 @@ MOST_OWED = 256
 TIMED_OUT = "RPCSessionTimeoutError: "
 _QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)
 
+PIECE = 1 << 20
+"""Bytes sent between two reports of progress."""
+
+Progress: TypeAlias = Callable[[int], None]
 Undo: TypeAlias = Callable[[Packet], None]
 """Gives up what an answer brings that nobody waits for any more; must only queue."""
 
@@ -64,10 +68,15 @@ class TVMLink:
         After the greeting. Closed by `end`.
     name : str
         Of the server; for messages.
+    on_end : callable
+        Told why it is over, once.
     """
 
-    def __init__(self, transport: Transport, name: str) -> None:
+    def __init__(
+        self, transport: Transport, name: str, on_end: Callable[[Exception], None]
+    ) -> None:
         self.transport = transport
+        self._on_end = on_end
         self.name = name
         self.wire = TVMWire(self._sink)
         self.reason: Exception | None = None
@@ -77,10 +86,12 @@ class TVMLink:
         self.shield.on_interrupt = self._on_press
         self.released: deque[Packet] = deque()
         """Requests that give handles up, left by finalizers; sent ahead of the next request."""
-        self._lock = threading.Lock()
+        self.turns = Turns()
         self._owed: deque[Undo] = deque()
         self._arrived: deque[Packet] = deque()
         self._target: memoryview | None = None
+        self._progress: Progress | None = None
+        self._come = 0
         self._options = _socket_of(transport)
 
     # --- asking -------------------------------------------------------------------------------
@@ -92,6 +103,7 @@ class TVMLink:
         undo: Undo = nothing_to_undo,
         target: memoryview | None = None,
         patient: bool = False,
+        progress: Progress | None = None,
     ) -> list[Packet]:
         """Send requests together, and return their answers in order.
 
@@ -107,6 +119,8 @@ class TVMLink:
             Where the bytes of a `CopyAck` go.
         patient : bool
             Wait for the answer even when interrupted: a copy must be done with the caller's memory.
+        progress : callable, optional
+            Given the bytes of the payload that have gone or come so far.
 
         Raises
         ------
@@ -117,18 +131,18 @@ class TVMLink:
         """
         buffers = [buffer for packet in packets for buffer in encode(packet)]
         with self.shield:
-            self._acquire(what)
+            self._enter(what)
             answers: list[Packet] = []
             try:
                 self._settle(what)
                 self._send_released()
-                self._target = target
+                self._target, self._progress, self._come = target, progress, 0
                 self._send(buffers, [undo] * len(packets))
                 while len(self._owed) > len(packets):  # answers to the releases
                     self._answer(what, patient=patient)
                 while self._owed:
                     answers.append(self._answer(what, patient=patient))
-                if self.shield.count:
+                if self.shield.count and get_ident() == MAIN_THREAD:
                     message = f"{what} ended before it could be stopped; its result is dropped"
                     raise self._interrupted(message, confirmed=True)
             except RemoteInterrupted:
@@ -136,23 +150,43 @@ class TVMLink:
                     undo(answer)
                 raise
             finally:
-                self._target = None
-                self._lock.release()
+                self._target = self._progress = None
+                self.turns.leave()
         if self.released:
             HOUSEKEEPER.notice()
         return answers
 
-    def _acquire(self, what: str) -> None:
-        if get_ident() != MAIN_THREAD:
-            self._lock.acquire()
-        else:
-            while not self._lock.acquire(timeout=LOOK):
-                if self.shield.count:
-                    message = f"{what} was not sent: another thread's call runs on {self.name}"
-                    raise self._interrupted(message, confirmed=True)
+    @contextmanager
+    def turn_for(self, what: str) -> Iterator[None]:
+        """Let nobody else ask in between; an interrupt is held back until all is done.
+
+        Raises
+        ------
+        RemoteInterrupted
+            It came while others had their turn.
+        """
+        with self.shield:
+            self._enter(what)
+            try:
+                yield
+            finally:
+                self.turns.leave()
+
+    def _enter(self, what: str) -> None:
+        self._wait_for(self.turns.reserve(), what)
         if self.reason is not None:
-            self._lock.release()
+            self.turns.leave()
             raise self.closed_error()
+
+    def _wait_for(self, turn: Turn, what: str) -> None:
+        if get_ident() != MAIN_THREAD:
+            self.turns.enter(turn)
+            return
+        while not self.turns.enter(turn, LOOK):
+            if self.shield.count:
+                self.turns.give_up(turn)
+                message = f"{what} was not sent: another call runs on {self.name}"
+                raise self._interrupted(message, confirmed=True)
 
     def _settle(self, what: str) -> None:
         """Read the answers that are owed, and throw them away."""
@@ -170,9 +204,20 @@ class TVMLink:
         self.requests += len(undo)
         self._owed.extend(undo)
         try:
-            self.transport.send(buffers)
+            if self._progress is None:
+                self.transport.send(buffers)
+            else:
+                self._send_in_pieces(buffers, self._progress)
         except TransportError as error:
             raise self.end(error) from error
+
+    def _send_in_pieces(self, buffers: Sequence[Buffer], progress: Progress) -> None:
+        *heads, payload = buffers
+        self.transport.send(heads)
+        for start in range(0, len(payload), PIECE):
+            piece = payload[start : start + PIECE]
+            self.transport.send([piece])
+            progress(start + len(piece))
 
     def _send_released(self) -> None:
         buffers: list[Buffer] = []
@@ -229,6 +274,9 @@ class TVMLink:
             message = f"{self.name} closed the connection"
             raise ConnectionClosed(message)
         self._arrived.extend(self.wire.received(nbytes))
+        if self._progress is not None and self._target is not None:
+            self._come += nbytes
+            self._progress(min(self._come, len(self._target)))
 
     def _sink(self, _tensor: TVMTensor | None, nbytes: int) -> memoryview:
         target = self._target
@@ -253,7 +301,7 @@ class TVMLink:
 
     def flush_released(self) -> None:
         """Send what finalizers left, and read what has been answered, without waiting."""
-        if self.reason is not None or not self._lock.acquire(blocking=False):
+        if self.reason is not None or not self.turns.enter_if_idle():
             return  # whoever asks now notices the housekeeper when it is done
         try:
             while self._owed and self.transport.wait_readable(0):
@@ -265,7 +313,7 @@ class TVMLink:
         except RpcnbError as error:  # the next request says so
             self.end(error)
         finally:
-            self._lock.release()
+            self.turns.leave()
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -277,6 +325,7 @@ class TVMLink:
             self.transport.close()
             if self._options is not None:
                 self._options.close()
+            self._on_end(error)
         if isinstance(error, ConnectionClosed) and not isinstance(self.reason, SessionClosed):
             return OutcomeUnknown(f"the connection to {self.name} was lost ({error})")
         return self.reason if isinstance(self.reason, SessionClosed) else error
@@ -290,10 +339,10 @@ class TVMLink:
     def close(self) -> None:
         """Say goodbye and close.  Idempotent; does not wait for a call that another thread made."""
         if self.reason is None:
-            if self._lock.acquire(blocking=False):
+            if self.turns.enter_if_idle():
                 with suppress(TransportError):
                     self.transport.send(encode(Shutdown()))
-                self._lock.release()
+                self.turns.leave()
             self.end(SessionClosed(f"the session with {self.name} was closed"))
 
     def forget(self) -> None:

@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING
 from rpcnb.core.device import CPU, Device, DeviceAttr
 from rpcnb.core.errors import (
     ArrayMismatch,
+    DeadlineExceeded,
     DeviceError,
-    EncodeError,
     ErrorInfo,
     InvalidHandle,
     RemoteProtocolError,
+    SessionClosed,
+    WorkerDied,
     rebuild_exception,
 )
+from rpcnb.core.events import EVENTS, SessionChanged, SessionState
 from rpcnb.core.values import (
     ArrayRef,
     DenseArray,
@@ -30,27 +33,27 @@ from rpcnb.core.values import (
     FunctionInfo,
     FunctionRef,
     Handle,
-    ModuleRef,
-    ObjectRef,
 )
 from rpcnb.endpoint.forks import forget_in_children
 from rpcnb.endpoint.housekeeper import HOUSEKEEPER
 from rpcnb.endpoint.transfer import host_view
 from rpcnb.endpoint.tvm import builtins as tvm_builtins, values as tvm_values
+from rpcnb.endpoint.tvm.calls import Caller
 from rpcnb.endpoint.tvm.device import TVMDeviceAPI
-from rpcnb.endpoint.tvm.link import TVMLink, Undo, nothing_to_undo
+from rpcnb.endpoint.tvm.link import Progress, TVMLink, Undo, nothing_to_undo
 from rpcnb.endpoint.tvm.values import Held
+from rpcnb.endpoint.watch import WatchedCopy
 from rpcnb.session.base import (
     DEFAULT_OPTIONS,
-    ENDED_CALL,
     NO_OBSERVER,
+    CallCallback,
     CallObserver,
     CallOptions,
     HostBuffer,
     RPCSession,
+    RunningCall,
 )
 from rpcnb.wire.tvm.packets import (
-    Call,
     Code,
     CopyAck,
     CopyFrom,
@@ -64,7 +67,6 @@ from rpcnb.wire.tvm.packets import (
 from rpcnb.wire.tvm.values import (
     TVMDevice,
     TVMDType,
-    TVMHandle,
     TVMObject,
     TVMPointer,
     TVMTensor,
@@ -120,10 +122,12 @@ class TVMSession(RPCSession):
     ) -> None:
         self.name = name
         self.url = url
-        self.link = TVMLink(transport, name)
+        self.link = TVMLink(transport, name, self._note_end)
         self._handles = count(1)
+        self._transfers = count(1)
         self.table: dict[int, Held] = {}
-        self.calls = self.bad_frees = 0
+        self.bad_frees = 0
+        self._caller = Caller(self)
         self.began = time.monotonic()
         self._devices: dict[Device, DeviceAPI] = {}
         try:
@@ -185,69 +189,28 @@ class TVMSession(RPCSession):
         observer: CallObserver = NO_OBSERVER,
     ) -> Value:
         """Call over there and wait; an interrupt stops the waiting, TVM cannot stop the call."""
-        held = self.held(func)
-        observer.begun(ENDED_CALL)
-        self._check_call(kwargs, options)
-        if held.run is not None:
-            return held.run(*args)
-        self.calls += 1
-        temporary: list[ArrayRef] = []
-        try:
-            values = [self.lower(value, temporary) for value in args]
-            call = Call(held.pointer, tuple(values))
-            return self.lift(self.ask(call, func.info.name or "the call", self._undo_result))
-        finally:
-            for array in temporary:
-                self.free_handle(array.handle, array.type_code)
+        call = self._caller.prepare(func, args, kwargs, options)
+        return self._caller.run(call, observer)
 
-    @staticmethod
-    def _check_call(kwargs: Mapping[str, Value] | None, options: CallOptions) -> None:
-        if kwargs:
-            message = "functions of a TVM server take no keyword arguments; pass them by position"
-            raise EncodeError(message)
-        if options.timeout is not None:
-            message = (
-                "TVM has no time-out for one call; connect with tvm://…?timeout=S, after which the "
-                "server ends the whole session"
-            )
-            raise EncodeError(message)
-        if options.stream:
-            message = "TVM runs calls one by one; use the device's set_stream for its kernels"
-            raise EncodeError(message)
+    def is_async(self) -> bool:
+        """Tell that `async_call_func` returns at once; copies and streams do not."""
+        return True
+
+    def async_call_func(
+        self,
+        func: FunctionRef,
+        args: Sequence[Value],
+        kwargs: Mapping[str, Value] | None,
+        callback: CallCallback,
+        *,
+        options: CallOptions = DEFAULT_OPTIONS,
+        observer: CallObserver = NO_OBSERVER,
+    ) -> RunningCall:
+        """Put a call at the end of those that wait for the connection."""
+        call = self._caller.prepare(func, args, kwargs, options)
+        return self._caller.start(call, callback, observer)
 
     # --- values -------------------------------------------------------------------------------
-
-    def lower(self, value: Value, temporary: list[ArrayRef]) -> TVMValue:
-        """Turn a value into TVM's; arrays made for it are added to `temporary`."""
-        if type(value) in _AS_IT_IS:
-            return value
-        if isinstance(value, ArrayRef):
-            return self.tensor(value)
-        if isinstance(value, FunctionRef | ModuleRef | ObjectRef):
-            return self._lower_handle(value)
-        if isinstance(value, DTypeValue):
-            return tvm_values.to_tvm_dtype(value.dtype)
-        if isinstance(value, DenseArray):
-            return self._lower_array(value, temporary)
-        if isinstance(value, Device):
-            return tvm_values.to_tvm_device(value)
-        raise tvm_values.refuse(value)
-
-    def _lower_handle(self, value: FunctionRef | ModuleRef | ObjectRef) -> TVMHandle:
-        held = self.held(value)
-        if held.run is not None:
-            message = f"{held.ref!r} is a function of this side; TVM can be given its own only"
-            raise EncodeError(message)
-        if held.type_index in {TypeIndex.FUNCTION, TypeIndex.MODULE}:
-            return TVMHandle(held.type_index, held.pointer)
-        return TVMHandle(TypeIndex.REMOTE_OBJECT, held.pointer)
-
-    def _lower_array(self, value: DenseArray, temporary: list[ArrayRef]) -> TVMValue:
-        if value.is_scalar:
-            return tvm_values.scalar(value)
-        array = self.make_array(value)
-        temporary.append(array)
-        return self.tensor(array)
 
     def make_array(self, value: DenseArray, device: Device = CPU) -> ArrayRef:
         """Make an array over there of one that came by value; the caller owns it."""
@@ -357,15 +320,10 @@ class TVMSession(RPCSession):
 
     def _undo_pointer(self, answer: Packet) -> None:
         if isinstance(answer, Result) and isinstance(answer.values[0], TVMPointer):
-            self._release(answer.values[0].value)
+            self.release(answer.values[0].value)
 
-    def _undo_result(self, answer: Packet) -> None:
-        if isinstance(answer, Result):
-            value = read_result(answer.values)
-            if isinstance(value, TVMObject):
-                self._release(value.pointer)
-
-    def _release(self, pointer: int) -> None:
+    def release(self, pointer: int) -> None:
+        """Give up what nobody was told of."""
         release = free_packet(pointer)
         if release is not None:
             self.link.released.append(release)
@@ -378,7 +336,8 @@ class TVMSession(RPCSession):
         span = self._span(target, nbytes)
         if nbytes:
             packet = CopyTo(span, view)
-            (answer,) = self.link.ask(packet, what="an upload", patient=True)
+            progress = self._watch_copy("upload", nbytes)
+            (answer,) = self.link.ask(packet, what="an upload", patient=True, progress=progress)
             self.values_of(answer)
 
     def copy_from_remote(self, source: ArrayRef, target: HostBuffer, nbytes: int) -> None:
@@ -387,9 +346,22 @@ class TVMSession(RPCSession):
         span = self._span(source, nbytes)
         if nbytes:
             packet = CopyFrom(span, nbytes)
-            (answer,) = self.link.ask(packet, what="a download", target=view, patient=True)
+            (answer,) = self.link.ask(
+                packet,
+                what="a download",
+                target=view,
+                patient=True,
+                progress=self._watch_copy("download", nbytes),
+            )
             if not isinstance(answer, CopyAck):
                 self.values_of(answer)
+
+    def _watch_copy(self, direction: str, nbytes: int) -> Progress | None:
+        """Return what tells the views how far a copy is; None while nobody looks."""
+        if not EVENTS.subscriptions:
+            return None
+        watched = WatchedCopy(self.table_index, next(self._transfers), direction)
+        return lambda done: watched.progress(done, nbytes, "")
 
     def _span(self, array: ArrayRef, nbytes: int) -> TVMTensor:
         """Return part of an array as bytes: TVM's server copies whole tensors only."""
@@ -426,9 +398,23 @@ class TVMSession(RPCSession):
         return False
 
     @property
+    def calls(self) -> int:
+        """How many calls were made."""
+        return self._caller.count
+
+    @property
     def closed(self) -> bool:
         """Whether the session is over, for whatever reason."""
         return self.link.reason is not None
+
+    def _note_end(self, reason: Exception) -> None:
+        """Tell the views why it is over, unless it was closed here."""
+        if isinstance(reason, SessionClosed):
+            self.state = SessionState.CLOSED
+            return
+        died = isinstance(reason, WorkerDied | DeadlineExceeded)
+        self.state = SessionState.DIED if died else SessionState.LOST
+        EVENTS.emit(SessionChanged(self.table_index, self.name, self.state, str(reason)))
 
     def shutdown(self) -> None:
         """Say goodbye; the server ends the session's process, and with it all it held."""
