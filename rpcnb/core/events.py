@@ -152,7 +152,8 @@ class Subscription:
         self._stream = stream
         self._queue: deque[Event] = deque(maxlen=maxlen)
         self._on_ready = on_ready
-        self._lock = threading.Lock()
+        # Reentrant: a collection may run inside, and the finalizers of proxies emit.
+        self._lock = threading.RLock()
         self.dropped = 0
         """Events lost because the queue was full."""
 
@@ -167,10 +168,10 @@ class Subscription:
 
     def drain(self) -> list[Event]:
         """Return what has arrived since the last call, oldest first."""
+        fresh: deque[Event] = deque(maxlen=self._queue.maxlen)
         with self._lock:
-            events = list(self._queue)
-            self._queue.clear()
-        return events
+            events, self._queue = self._queue, fresh
+        return list(events)
 
     def close(self) -> None:
         """Stop receiving.  Idempotent."""

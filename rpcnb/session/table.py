@@ -15,7 +15,8 @@ class SessionTable:
     """Numbers sessions.  Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant: a collection may run inside, and the finalizers of proxies ask for an index.
+        self._lock = threading.RLock()
         self._counter = count()
         self._sessions: weakref.WeakValueDictionary[int, object] = weakref.WeakValueDictionary()
         self._indices: weakref.WeakKeyDictionary[object, int] = weakref.WeakKeyDictionary()
@@ -25,7 +26,7 @@ class SessionTable:
         with self._lock:
             index = self._indices.get(session)
             if index is None:
-                index = self._indices[session] = next(self._counter)
+                index = self._indices.setdefault(session, next(self._counter))
                 self._sessions[index] = session
             return index
 

@@ -79,3 +79,12 @@ def test_records_carry_the_time_they_were_made() -> None:
     first = CallChanged(0, 1, "f", CallPhase.SENT)
     second = CallChanged(0, 1, "f", CallPhase.FINISHED)
     assert 0 < first.time <= second.time
+
+
+def test_a_finalizer_may_emit_in_the_middle_of_anything() -> None:
+    stream = EventStream()
+    with stream.subscribe() as subscription:
+        subscription.push(freed(1))
+        with subscription._lock:  # as a collection inside `push` or `drain`
+            stream.emit(freed(2))
+        assert subscription.drain() == [freed(1), freed(2)]

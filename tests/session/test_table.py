@@ -57,3 +57,30 @@ def test_threads_agree_on_the_index() -> None:
         thread.join(10)
     assert sorted(found[0]) == list(range(50))
     assert found == [found[0]] * 4
+
+
+class Asking:
+    """Asks for an index as it is collected, as the finalizer of a proxy does."""
+
+    def __init__(self, ask) -> None:
+        self.ask = ask
+        self.itself = self  # only the collector ends it
+
+    def __del__(self) -> None:
+        self.ask()
+
+
+class CollectingHash:
+    """Runs the collector in the middle of a look-up."""
+
+    def __hash__(self) -> int:
+        gc.collect()
+        return 1
+
+
+def test_a_collection_in_the_middle_of_a_look_up_may_ask_itself() -> None:
+    table, other, session, asked = SessionTable(), Session(), CollectingHash(), []
+    Asking(lambda: asked.append((table.index_of(other), len(table))))
+    assert table.index_of(session) >= 0
+    assert len(asked) == 1
+    assert table.index_of(other) == asked[0][0] != table.index_of(session)
