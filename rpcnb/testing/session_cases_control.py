@@ -10,6 +10,7 @@ import pytest
 
 from rpcnb.core.device import CPU
 from rpcnb.core.errors import DeadlineExceeded, RemoteCancelled, RemoteInterrupted
+from rpcnb.core.events import EVENTS, CallChanged
 from rpcnb.session.base import CallOptions, CallStatus
 from rpcnb.testing.session_cases import (
     WAIT,
@@ -122,6 +123,18 @@ class ControlCases(SessionCases):
         with pytest.raises(RemoteCancelled) as caught:
             started.result()
         assert caught.value.confirmed
+
+    @needs("cancel", "true_async")
+    def test_a_call_is_stopped_by_the_number_that_its_events_have(self) -> None:
+        running, session = new_key(), self._session.table_index
+        with EVENTS.subscribe() as events:
+            started = self.start("wait_and_clean", new_key(), running, new_key())
+            self.until_released(running)
+            told = [e for e in events.drain() if isinstance(e, CallChanged)]
+        call = next(e.call for e in told if e.session == session and e.name.endswith("clean"))
+        self._session.cancel_call(call)
+        assert started.status() is CallStatus.CANCELLED
+        self._session.cancel_call(call)  # has ended: nothing happens
 
     @needs("cancel", "true_async")
     def test_a_queued_call_is_cancelled_at_once_and_never_runs(self) -> None:

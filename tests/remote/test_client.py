@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from rpcnb.core.errors import DeviceError, EncodeError, FunctionNotFound, SessionClosed
+from rpcnb.core.errors import (
+    DeviceError,
+    EncodeError,
+    FunctionNotFound,
+    InvalidHandle,
+    SessionClosed,
+)
+from rpcnb.remote.array import RemoteArray
 from rpcnb.remote.client import Remote, open_remote
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession
@@ -129,3 +136,14 @@ def test_a_url_opens_a_remote() -> None:
     with open_remote("local:", name="mine") as remote:
         assert remote.name == "mine"
         assert remote.url == "local:"
+
+
+def test_what_is_held_here_can_be_had_again_by_its_number(remote: Remote) -> None:
+    array = remote.zeros(3)
+    again = remote.handle(array.handle)
+    assert isinstance(again, RemoteArray)
+    assert again.owner is array.owner
+    again.free()
+    assert array.freed
+    with pytest.raises(InvalidHandle, match="not held here"):
+        remote.handle(array.handle)

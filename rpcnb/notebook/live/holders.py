@@ -7,6 +7,8 @@ garbage collector, which looks at every object of the process, and is for one ha
 from __future__ import annotations
 
 import gc
+import itertools
+import reprlib
 import sys
 from types import FrameType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -62,8 +64,22 @@ def _named_values() -> Iterator[tuple[str, object]]:
     for name, value in variables.items():
         if name not in hidden and not (name.startswith("_") and name.strip("_").isdigit()):
             yield name, value
+            yield from _items(name, value)
     for number, value in dict(variables.get("Out", {})).items():
         yield f"Out[{number}]", value
+
+
+def _items(name: str, value: object) -> Iterator[tuple[str, object]]:
+    """Give what lies in a list, tuple or dictionary of the user's, as it is written."""
+    if type(value) is dict:
+        keys = list(itertools.islice(value.items(), WIDTH))
+    elif type(value) in {list, tuple}:
+        keys = list(enumerate(itertools.islice(value, WIDTH)))  # type: ignore[call-overload]
+    else:
+        return
+    for key, item in keys:
+        if isinstance(item, HandleProxy | RemoteFuture):
+            yield f"{name}[{reprlib.repr(key)}]", item
 
 
 def variable_of(thing: object) -> str:
@@ -79,17 +95,19 @@ def forget_outputs(owner: RPCObjectRef) -> list[int]:
     shell = get_ipython()
     if shell is None:
         return []
-    variables = shell.user_ns
-    outputs = variables.get("Out", {})
+    outputs = shell.user_ns.get("Out", {})
     numbers = [n for n, value in dict(outputs).items() if owner_of(value) is owner]
     for number in numbers:
         outputs.pop(number, None)
-        variables.pop(f"_{number}", None)
+    names = [f"_{number}" for number in numbers]
+    # IPython remembers separately which variables are its own, and what they were.
+    for variables in (shell.user_ns, shell.user_ns_hidden):
+        for name in (*names, *LAST_OUTPUTS):
+            if owner_of(variables.get(name)) is owner:
+                variables[name] = ""
     for name in LAST_OUTPUTS:
-        if owner_of(variables.get(name)) is owner:
-            variables[name] = ""
-            if getattr(shell.displayhook, name, None) is not None:
-                setattr(shell.displayhook, name, "")
+        if owner_of(getattr(shell.displayhook, name, None)) is owner:
+            setattr(shell.displayhook, name, "")
     return numbers
 
 

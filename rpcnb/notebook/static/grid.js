@@ -42,6 +42,24 @@ export function moved(key, row, column, size) {
 }
 
 /**
+ * Which optional columns to leave out.
+ * @param {number} width pixels
+ * @param {{width: string, optional?: number}[]} columns
+ */
+export function hiddenColumns(width, columns) {
+  const least = (column) => Number(/\d+/.exec(column.width)?.[0] ?? 0);
+  const numbers = columns.map((column) => column.optional ?? 0).filter((number) => number > 0).sort();
+  const hidden = [];
+  let needed = columns.reduce((sum, column) => sum + least(column), 30);
+  while (width > 0 && needed > width && numbers.length) {
+    const number = numbers.shift();
+    hidden.push(number);
+    needed -= least(columns.find((column) => column.optional === number));
+  }
+  return hidden;
+}
+
+/**
  * @template Row
  * @typedef {{title: string, width: string, numeric?: boolean, optional?: number,
  *   sort?: (row: Row) => number|string, fill: (cell: HTMLElement, row: Row) => void}} Column
@@ -79,6 +97,16 @@ export class Grid {
     this.element.addEventListener("pointerenter", () => (this.pointerInside = true));
     this.element.addEventListener("pointerleave", () => (this.pointerInside = false));
     this.#markHead();
+    new ResizeObserver(() => this.#fit()).observe(this.element);
+  }
+
+  /** Leave out columns where there is no room, those of the lowest number first. */
+  #fit() {
+    const narrow = hiddenColumns(this.element.clientWidth, this.columns);
+    if (this.element.dataset.narrow === narrow.join(" ")) return;
+    this.element.dataset.narrow = narrow.join(" ");
+    const shown = this.columns.filter((column) => !narrow.includes(column.optional ?? 0));
+    this.element.style.setProperty("--rx-columns", shown.map((column) => column.width).join(" "));
   }
 
   /**
@@ -184,7 +212,7 @@ export class Grid {
     let built = this.built.get(key);
     if (!built) {
       const cells = this.columns.map((column, number) => el("div", { role: "gridcell", tabindex: -1,
-        "aria-colindex": number + 1, "data-optional": column.optional, class: column.numeric ? "rx-number" : null }));
+        "aria-colindex": number + 1, "data-column": column.title, "data-optional": column.optional, class: column.numeric ? "rx-number" : null }));
       built = { element: el("div", { role: "row", class: "rx-row", "data-key": key }, ...cells), cells };
       this.built.set(key, built);
       this.space.append(built.element);
@@ -209,6 +237,8 @@ export class Grid {
     const to = moved(event.key, this.row, this.column, size);
     if (to) {
       event.preventDefault();
+      // Over columns that are left out; where none is left in that direction, stay.
+      while (this.#isHidden(to[1]) && to[1] !== this.column) to[1] += to[1] > this.column ? 1 : -1;
       this.focus(to[0], to[1]);
       return;
     }
@@ -217,6 +247,11 @@ export class Grid {
     else if (row !== undefined && event.key !== "Enter" && event.key !== " " && this.onKey?.(event.key, row)) {
       event.preventDefault();
     }
+  }
+
+  #isHidden(column) {
+    const narrow = (this.element.dataset.narrow ?? "").split(" ");
+    return narrow.includes(String(this.columns[column]?.optional));
   }
 
   #focused(target) {

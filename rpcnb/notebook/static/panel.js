@@ -2,10 +2,13 @@
 
 import { CallView } from "./calls.js";
 import { button, el, keepKeys, setText } from "./dom.js";
+import { HandleView } from "./handles.js";
+import { RibbonView } from "./ribbons.js";
 import { SessionBar, SessionTable } from "./sessions.js";
 import { Store } from "./store.js";
 
 const TICK = 100; // milliseconds between two looks at what runs
+const SLOW = 10; // ticks between two looks at what only grows older
 
 /** @type {WeakMap<object, Store>} */
 const STORES = new WeakMap();
@@ -20,14 +23,21 @@ export function showPanel(model, root) {
   const store = STORES.get(model) ?? new Store();
   STORES.set(model, store);
   const send = (/** @type {object} */ message) => model.send(message);
+  const handles = new HandleView(store, send, () => {});
   const views = {
     session: new SessionBar(store, send),
+    handles,
+    ribbons: new RibbonView(store, (handle) => {
+      showCell(root, store.handles.get(handle)?.cell);
+      handles.grid.focusKey(handle);
+    }),
     calls: new CallView(store, send),
     sessions: new SessionTable(store, send),
   };
   const code = codeLine(store);
   root.classList.add("rx-root");
-  root.append(views.session.element, section("Calls", views.calls.element),
+  root.append(views.session.element, section("Handles", handles.element),
+    section("Lifetimes", views.ribbons.element), section("Calls", views.calls.element),
     section("Sessions", views.sessions.element), code.element);
   keepKeys(root);
 
@@ -36,6 +46,8 @@ export function showPanel(model, root) {
     const changed = waiting;
     waiting = new Set();
     if (changed.has("session")) views.session.update();
+    if (["handles", "held", "session"].some((name) => changed.has(name))) handles.update();
+    if (changed.has("handles")) views.ribbons.update();
     if (changed.has("calls")) views.calls.update();
     if (changed.has("sessions")) views.sessions.update();
     if (changed.has("code")) code.update();
@@ -46,7 +58,14 @@ export function showPanel(model, root) {
     for (const name of changed) waiting.add(name);
   };
   model.on("msg:custom", receive);
-  const ticking = setInterval(() => views.calls.tick(), TICK);
+  let ticks = 0;
+  const ticking = setInterval(() => {
+    views.calls.tick();
+    ticks += 1;
+    if (ticks % SLOW) return;
+    handles.grid.draw();
+    views.ribbons.draw();
+  }, TICK);
   const stop = whileSeen(root, model);
   return () => {
     model.off("msg:custom", receive);
@@ -84,6 +103,21 @@ function whileSeen(root, model) {
     document.removeEventListener("visibilitychange", tell);
     if (shown) model.send({ type: "hide", view });
   };
+}
+
+/**
+ * Bring the cell that made something into view, for a moment marked.
+ * @param {HTMLElement} root
+ * @param {number|null|undefined} cell
+ */
+function showCell(root, cell) {
+  const prompts = root.ownerDocument.querySelectorAll(".jp-InputArea-prompt");
+  const prompt = [...prompts].find((found) => found.textContent?.trim() === `[${cell}]:`);
+  const input = prompt?.closest(".jp-Cell");
+  if (!input) return;
+  input.scrollIntoView({ block: "nearest" });
+  input.classList.add("rx-flash");
+  setTimeout(() => input.classList.remove("rx-flash"), 1500);
 }
 
 function section(title, ...children) {

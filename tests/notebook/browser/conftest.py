@@ -354,7 +354,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext
             profile,
             executable_path=program,
             args=CHROMIUM_FLAGS,
-            viewport={"width": 1280, "height": 900},
+            viewport={"width": 1280, "height": 1600},
         )
         context.set_default_timeout(WAIT * 1000)
         try:

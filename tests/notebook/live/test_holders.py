@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 from typing import Any
 
+import rpcnb
 from rpcnb.notebook.live import holders
 
 
@@ -44,15 +45,16 @@ def test_a_list_and_a_closure_that_hold_it_are_found(shell: Any, address: str) -
 def test_forgetting_outputs_lets_a_handle_go(shell: Any, address: str) -> None:
     prepared(shell, address)
     number = 3
-    variables = shell.shell.user_ns
+    variables, hidden = shell.shell.user_ns, shell.shell.user_ns_hidden
     variables["Out"][number] = variables["_"] = variables[f"_{number}"] = variables.pop("a")
+    hidden["_"] = shell.shell.displayhook._ = variables["_"]
     (held, names) = next(v for v in holders.names().values() if "_" in v[1])
     assert sorted(names) == ["Out[3]", "_"]
     assert holders.forget_outputs(held) == [3]
     assert number not in variables["Out"]
-    gc.collect()
-    del names
     assert [v[1] for v in holders.names().values() if v[0] is held] == []
+    proxies = [type(r) for r in gc.get_referrers(held) if isinstance(r, rpcnb.RemoteArray)]
+    assert proxies == []
 
 
 def test_outside_of_a_notebook_nothing_has_a_name() -> None:

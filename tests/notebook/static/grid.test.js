@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { moved, visibleRange } from "../../../rpcnb/notebook/static/grid.js";
+import { hiddenColumns, moved, visibleRange } from "../../../rpcnb/notebook/static/grid.js";
 
 test("only rows in view and a few beside them are in the page", () => {
   assert.deepEqual(visibleRange(0, 280, 28, 10000), [0, 14]);
@@ -22,4 +22,11 @@ test("arrows, Home, End and pages move and stop at the edges", () => {
   assert.deepEqual(moved("PageDown", 3, 4, size), [11, 4]);
   assert.deepEqual(moved("PageUp", 3, 4, size), [0, 4]);
   assert.equal(moved("b", 3, 4, size), null);
+});
+
+test("columns are left out in the order of their numbers", () => {
+  const columns = [{ width: "100px" }, { width: "minmax(80px, 1fr)", optional: 2 }, { width: "60px", optional: 1 }];
+  assert.deepEqual(hiddenColumns(400, columns), []);
+  assert.deepEqual(hiddenColumns(250, columns), [1]);
+  assert.deepEqual(hiddenColumns(120, columns), [1, 2]);
 });

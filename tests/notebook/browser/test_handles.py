@@ -1,0 +1,115 @@
+"""The handle table and the ribbons, by pointer and by keyboard."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PANEL = "from rpcnb.notebook.panel import open_panel; open_panel(remote)"
+STATISTICS = "remote.builtin('rpcnb.statistics')()['nbytes']"
+
+
+@pytest.fixture(scope="module")
+def notebook(open_notebook: Callable[..., Any], lab_address: str) -> Any:
+    """Open a notebook with a panel in its second cell, and cells to write in after it."""
+    connect = f"%load_ext rpcnb\n%connect_remote {lab_address}\nmake = remote.fn.lab.make"
+    notebook = open_notebook([connect, PANEL, "", "", "", ""])
+    notebook.run(0)
+    notebook.run(1)
+    table(notebook).wait_for()
+    return notebook
+
+
+def table(notebook: Any) -> Any:
+    return notebook.output(1).get_by_role("grid", name="Handles")
+
+
+def row_with(notebook: Any, text: str) -> Any:
+    return table(notebook).get_by_role("row").filter(has_text=text)
+
+
+@pytest.mark.slow
+def test_forgetting_an_output_frees_what_only_it_held(notebook: Any) -> None:
+    before = int(notebook.execute(2, STATISTICS))
+    notebook.execute(3, "a = make(1000, 100)\na")
+    row_with(notebook, "a, ").wait_for()
+    notebook.execute(4, "del a")
+    row = row_with(notebook, "Out[").first
+    row.wait_for()
+    held = row.locator("[data-column='Held by']").inner_text()
+    assert re.search(r"Out\[\d+\]", held)
+    assert "_" in held
+    assert int(notebook.run(2)) == before + 400_000
+    row.get_by_role("button", name=re.compile("^Forget output")).click()
+    row.wait_for(state="detached")
+    assert int(notebook.run(2)) == before
+
+
+@pytest.mark.slow
+def test_ribbons_are_as_many_as_handles_and_as_high_as_their_bytes(notebook: Any) -> None:
+    made = int(notebook.output(1).locator("canvas.rx-ribbons").get_attribute("data-bands") or 0)
+    notebook.execute(3, "kept = [make(100 * n, 100) for n in range(1, 7)]\nview = kept[0][:5]")
+    notebook.execute(4, "del kept[3:], view")
+    ribbons = notebook.output(1).locator(f"canvas.rx-ribbons[data-bands='{made + 7}']")
+    ribbons.wait_for()
+    held = int(notebook.run(2))
+    notebook.output(1).locator(f"canvas.rx-ribbons[data-bytes='{held}']").wait_for()
+    notebook.picture("handles-light", 1)
+    notebook.use_theme("dark")
+    notebook.page.wait_for_timeout(300)
+    notebook.picture("handles-dark", 1)
+    notebook.use_theme("light")
+
+
+@pytest.mark.slow
+def test_the_table_is_worked_by_keys_alone_and_none_reaches_the_notebook(notebook: Any) -> None:
+    keys = notebook.page.keyboard
+    notebook.execute(3, "small, large = make(1, 1), make(500, 100)")
+    row_with(notebook, "large").wait_for()
+    sources = notebook.sources()
+    table(notebook).get_by_role("button", name="Bytes").focus()
+    keys.press("Enter")  # sorts: the largest first
+    keys.press("ArrowDown")
+    keys.press("Home")
+    focused = notebook.page.locator(":focus")
+    assert focused.inner_text() == "large"
+    for key in "abdi":
+        keys.press(key)
+        keys.press(key)
+    assert notebook.sources() == sources
+    keys.press("w")
+    row_with(notebook, "large").locator("[data-column='Held by']").get_by_text("large").wait_for()
+    keys.press("End")
+    assert focused.inner_text() == "Free"
+    keys.press("Enter")
+    assert focused.inner_text() == "Undo"
+    keys.press("Enter")
+    keys.press("Delete")
+    row_with(notebook, "large").wait_for(state="detached")
+    assert notebook.execute(4, "large.freed, small.freed") == "(True, False)"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(notebook: Any, theme: str) -> None:
+    notebook.use_theme(theme)
+    found = Axe().run(notebook.page, context=".rx-root").response["violations"]
+    notebook.use_theme("light")
+    serious = [
+        (v["id"], [node["html"][:160] for node in v["nodes"][:3]])
+        for v in found
+        if v["impact"] in {"serious", "critical"}
+    ]
+    assert serious == []
+
+
+@pytest.mark.slow
+def test_nothing_complained(notebook: Any) -> None:
+    assert notebook.complaints == []
+    assert notebook.outside == []
