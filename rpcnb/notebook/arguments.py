@@ -20,17 +20,26 @@ VARIABLE = "remote"
 """What a connection is bound to unless told otherwise."""
 
 
+class HelpWanted(Exception):
+    """A magic was asked how it is used; its message says so."""
+
+
 def parse(magic: Any, line: str) -> Namespace:
     """Read a magic's arguments; a comment may follow them, as on any other line.
 
     Raises
     ------
+    HelpWanted
+        ``--help`` is among them.
     ValueError
         They cannot be meant. Not IPython's `UsageError`, which a shell prints and does not keep, so
         that some kernels cannot answer their front end (seen with ipykernel 7.4).
     """
+    line = re.split(r"(?:^|\s)#", line)[0]
+    if "--help" in line.split():
+        raise HelpWanted(magic.parser.format_help().removeprefix("::\n\n"))
     try:
-        args: Namespace = parse_argstring(magic, re.split(r"(?:^|\s)#", line)[0])
+        args: Namespace = parse_argstring(magic, line)
     except UsageError as error:
         raise ValueError(str(error)) from None
     return args

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from IPython.core.getipython import get_ipython
 
 from rpcnb.core.errors import RemoteInterrupted, RpcnbError
+from rpcnb.notebook.arguments import HelpWanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,9 +75,14 @@ def one_line(error: BaseException) -> str:
 
 @contextmanager
 def as_one_line() -> Iterator[None]:
-    """Let what fails in the block be shown as one message: a magic has no lines of the user's."""
+    """Let what fails in the block be shown as one message: a magic has no lines of the user's.
+
+    Where the block was asked for help, that is printed, and the block left.
+    """
     try:
         yield
+    except HelpWanted as wanted:
+        print(wanted)
     except (RpcnbError, RemoteInterrupted, OSError, ValueError) as error:
         if HOOK not in vars(error):
             show_as(error, [one_line(error)])

@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from rpcnb.notebook import displays, errors
+from rpcnb.notebook.cell_end import CellEnd
 from rpcnb.notebook.cell_magic import CellMagics
+from rpcnb.notebook.completion import MagicCompletion
 from rpcnb.notebook.interrupts import AwaitInterrupts
+from rpcnb.notebook.journal import JOURNAL
 from rpcnb.notebook.magics import RemoteMagics
+from rpcnb.notebook.mode_magic import ModeMagic
 from rpcnb.notebook.progress import CellBar
+from rpcnb.notebook.view_magics import SUMMARIES, ViewMagics
 from rpcnb.remote import progress
 
 if TYPE_CHECKING:
@@ -17,30 +22,41 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
-
-_UNDO: WeakKeyDictionary[InteractiveShell, Callable[[], None]] = WeakKeyDictionary()
-"""Shell of a kernel -> what takes back what only kernels get."""
+MAGICS = (RemoteMagics, CellMagics, ViewMagics, ModeMagic)
+_UNDO: WeakKeyDictionary[InteractiveShell, list[Callable[[], object]]] = WeakKeyDictionary()
+"""Shell -> what takes back what it was given."""
 
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:
     """Bring magics, displays, progress and readable errors to a notebook or an IPython terminal."""
-    ipython.register_magics(RemoteMagics, CellMagics)
+    mode = ModeMagic(ipython)
+    ipython.register_magics(RemoteMagics, CellMagics, ViewMagics, mode)
     displays.register(ipython)
     errors.install()
+    end = CellEnd(ipython)
+    end.install()
+    completion = MagicCompletion(ipython, MAGICS)
+    completion.install()
+    _UNDO[ipython] = [end.uninstall, mode.uninstall, completion.uninstall]
     if hasattr(ipython, "kernel"):  # a terminal has its own bar, on the line below
         progress.make_view = CellBar
         interrupts = AwaitInterrupts(ipython)
         interrupts.install()
-        _UNDO[ipython] = interrupts.uninstall
+        _UNDO[ipython].append(interrupts.uninstall)
 
 
 def unload_ipython_extension(ipython: InteractiveShell) -> None:
     """Take back what `load_ipython_extension` brought; sessions stay open."""
     for kind, known in ipython.magics_manager.magics.items():
-        for magics in (RemoteMagics, CellMagics):
+        for magics in MAGICS:
             for name in magics.magics[kind]:
                 known.pop(name, None)
     displays.unregister(ipython)
     errors.uninstall()
-    _UNDO.pop(ipython, lambda: None)()
+    summary = SUMMARIES.pop(ipython, None)
+    if summary is not None:
+        summary.switch(on=False)
+    JOURNAL.end("calls")
+    for undo in _UNDO.pop(ipython, ()):
+        undo()
     progress.make_view = progress.TerminalBar

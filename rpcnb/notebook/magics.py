@@ -52,8 +52,8 @@ class RemoteMagics(Magics):
             remote = self._still_there(variable, args.url) or self._open(args)
             if args.trust:
                 TRUSTED.add(remote)
-        self._namespace[variable] = remote
-        display(remote)
+            self._namespace[variable] = remote
+            display(remote)
 
     @line_magic
     @magic_arguments()
@@ -68,7 +68,7 @@ class RemoteMagics(Magics):
                 return
             remote = find_remote(self._namespace, args.name)
             remote.close()
-        print(f"disconnected from {remote.name}")
+            print(f"disconnected from {remote.name}")
 
     @line_magic
     @magic_arguments()
@@ -76,7 +76,7 @@ class RemoteMagics(Magics):
         """Show the sessions that are open."""
         with as_one_line():
             parse(self.remotes, line)
-        display(SessionTable(manager.table()))
+            display(SessionTable(manager.table()))
 
     @line_magic
     @magic_arguments()

@@ -9,6 +9,8 @@ from rpcnb.notebook.arguments import find_remote, parse
 from rpcnb.notebook.magics import RemoteMagics
 
 if TYPE_CHECKING:
+    from conftest import Shell
+
     import rpcnb
 
 
@@ -28,3 +30,22 @@ def test_a_session_is_found_by_variable_then_by_name(remote: rpcnb.Remote) -> No
     assert find_remote({}, None) is remote
     with pytest.raises(SessionError, match="no session 'x'"):
         find_remote({"x": 1}, "x")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "connect_remote",
+        "disconnect_remote",
+        "remotes",
+        "remote_handles",
+        "remote_calls",
+        "remote_panel",
+        "remote_cells",
+        "remote_mode",
+    ],
+)
+def test_every_magic_says_how_it_is_used(shell: Shell, name: str) -> None:
+    printed = shell.run(f"%{name} --help").stdout
+    assert f"%{name}" in printed
+    assert shell.run("%%remote --help\n1").stdout.strip().startswith("%remote [--in")

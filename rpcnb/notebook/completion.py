@@ -1,0 +1,105 @@
+"""Tab after a magic: addresses seen before, sessions, variables, options.  Sends nothing."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.completer import SimpleCompletion, context_matcher
+
+from rpcnb.array.policy import LEVELS
+from rpcnb.endpoint.credentials import place_of, remembered_tokens, running_servers
+from rpcnb.manager import manager
+from rpcnb.remote.client import Remote
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Iterable
+
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.core.magic import Magics
+
+FILES = frozenset({"--token-file"})
+"""Options that are followed by a path, which IPython completes itself."""
+NOTHING: dict[str, Any] = {"completions": []}
+
+
+class MagicCompletion:
+    """Completes what follows our magics, for one shell.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+    magics : iterable of Magics classes
+    """
+
+    def __init__(self, shell: InteractiveShell, magics: Iterable[type[Magics]]) -> None:
+        self._shell = shell
+        self._parsers: dict[str, ArgumentParser] = {}
+        for cls in magics:
+            for kind, known in cls.magics.items():
+                for name, method in known.items():
+                    sign = "%%" if kind == "cell" else "%"
+                    self._parsers[f"{sign}{name}"] = getattr(cls, method).parser
+        # A function, for IPython sets attributes on it; one object, for it is removed again.
+        self._matcher = context_matcher(identifier="rpcnb.magics")(
+            lambda context: self.match(context)
+        )
+
+    def install(self) -> None:
+        """Begin."""
+        self._shell.Completer.custom_matchers.append(self._matcher)
+
+    def uninstall(self) -> None:
+        """End."""
+        self._shell.Completer.custom_matchers.remove(self._matcher)
+
+    def match(self, context: Any) -> dict[str, Any]:
+        """Return what may stand at the cursor: IPython's form of a matcher."""
+        line = context.text_until_cursor
+        words = line.split()
+        if line[-1:].isspace():
+            words.append("")
+        parser = self._parsers.get(words[0]) if len(words) > 1 else None
+        if parser is None or words[-2] in FILES:
+            return NOTHING
+        found = self._candidates(words, parser)
+        return {
+            "completions": [
+                SimpleCompletion(text, type="magic")
+                for text in sorted(set(found))
+                if text.startswith(words[-1])
+            ],
+            "matched_fragment": words[-1],
+            "suppress": True,
+        }
+
+    def _candidates(self, words: list[str], parser: ArgumentParser) -> list[str]:
+        """Return everything that could stand there."""
+        actions = parser._actions  # noqa: SLF001 -- argparse has no public list of them
+        if words[-1].startswith("-"):
+            return [option for action in actions for option in action.option_strings] + ["--help"]
+        options = [word for word in words if word.startswith("--")]
+        if options and options[-1] in {"--in", "--out"}:
+            return [name for name in self._shell.user_ns if not name.startswith("_")]
+        if words[0] == "%connect_remote":
+            return addresses()
+        choices = [str(choice) for action in actions for choice in action.choices or ()]
+        if words[0] == "%remote_mode":
+            choices = ["off", *LEVELS]
+        return choices if words[0] == "%remote_cells" else [*choices, *self._sessions()]
+
+    def _sessions(self) -> list[str]:
+        """Return the names of sessions, and the variables that are bound to one."""
+        namespace = self._shell.user_ns
+        bound = [name for name, value in namespace.items() if isinstance(value, Remote)]
+        return [*manager.sessions, *(name for name in bound if not name.startswith("_"))]
+
+
+def addresses() -> list[str]:
+    """Return the addresses of this user's servers, of open sessions, and those with a kept secret."""
+    found = ["local:", *(remote.url for remote in manager.sessions.values())]
+    with suppress(OSError):
+        found += [place_of(info.url) for _, info in running_servers()]
+        found += map(place_of, remembered_tokens())
+    return [url.removeprefix("tcp://") for url in found if url]
