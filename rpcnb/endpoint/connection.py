@@ -43,6 +43,7 @@ from rpcnb.wire.messages import (
     Progress,
     Raised,
     Return,
+    ShortReturn,
     Started,
     Stopped,
     StreamWait,
@@ -92,9 +93,10 @@ class Connection(Turns):
         self.outbox = Outbox(transport, protocol, deque() if released is None else released)
         # Bound once: these are on the path of every call.
         self._serve_call = handler.on_call
+        self._serve_short_call = handler.on_short_call
         self._receive_into = transport.receive_into
         self._receive_buffer = protocol.receive_buffer
-        self._received = protocol.received
+        self._received = protocol.received_short
         self._quick_call = protocol.quick_call
         self._quick_return = protocol.quick_return
         self._send_quick = self.outbox.send_quick
@@ -234,6 +236,12 @@ class Connection(Turns):
         """Undo `poke`."""
         self._careful = False
 
+    def serve(self, work: Pending) -> None:
+        """Wait for work, and do it, on this thread until the connection ends."""
+        self.pending[work.id] = work  # so that the connection's end ends the waiting, too
+        if self.reason is None:  # looked at after storing, as `end` stores before it looks
+            self.wait(work)
+
     # --- reading ------------------------------------------------------------------------------
 
     def _read_once(self) -> None:
@@ -254,7 +262,12 @@ class Connection(Turns):
             handlers = self._handlers
             try:
                 for arrived in messages:
-                    handlers[type(arrived)](arrived)
+                    if type(arrived) is not tuple:
+                        handlers[type(arrived)](arrived)  # type: ignore[index] # a message
+                    elif len(arrived) == 2:
+                        self._on_return(arrived)  # type: ignore[arg-type] # a short one
+                    else:
+                        self._serve_short_call(arrived)  # type: ignore[arg-type] # likewise
             except Exception as error:
                 LOG.exception("an error of our own ends the connection")
                 self._refuse(error)
@@ -277,12 +290,12 @@ class Connection(Turns):
 
     # --- what arrives -----------------------------------------------------------------------------
 
-    def _on_return(self, message: Return) -> None:
-        pending = self.pending.pop(message.id, None)
+    def _on_return(self, message: Return | ShortReturn) -> None:
+        pending = self.pending.pop(message[0], None)
         if pending is not None:
-            pending.resolve(_RETURNED, message.value)
+            pending.resolve(_RETURNED, message[1])
         else:
-            self.handler.on_stray(message.value)
+            self.handler.on_stray(message[1])
 
     def _on_stopped(self, message: Stopped) -> None:
         status = CallStatus.DEADLINE if message.reason else CallStatus.CANCELLED

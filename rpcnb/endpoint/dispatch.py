@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 
 from rpcnb.core.device import Device, DeviceAttr
 from rpcnb.core.errors import ErrorInfo, RpcnbError, SessionError, describe_exception
-from rpcnb.core.limits import DEFAULT_LIMITS
 from rpcnb.core.values import FunctionRef, Handle, TypeCode
-from rpcnb.endpoint.due import DueQueue
 from rpcnb.endpoint.lanes import Lane
 from rpcnb.endpoint.serve_copies import Downloads, Uploads
 from rpcnb.session.base import (
@@ -51,8 +49,9 @@ if TYPE_CHECKING:
 
     from rpcnb.core.values import CallbackRef, Value
     from rpcnb.endpoint.connection import Connection
-    from rpcnb.endpoint.due import Due
+    from rpcnb.endpoint.due import Due, DueQueue
     from rpcnb.endpoint.pending import Pending
+    from rpcnb.wire.messages import ShortCall
 
 _RETURNED = CallStatus.RETURN
 
@@ -65,9 +64,9 @@ class ServedCall(CallObserver):
     """The callback it waits for."""
     _announced = False
 
-    def __init__(self, dispatcher: Dispatcher, message: CallFunc) -> None:
+    def __init__(self, dispatcher: Dispatcher, request: int) -> None:
         self._dispatcher = dispatcher
-        self._message = message
+        self._request = request
 
     def begun(self, call: RunningCall) -> None:
         """Know what to cancel."""
@@ -77,16 +76,16 @@ class ServedCall(CallObserver):
         """Tell the caller that the call runs, once."""
         if not self._announced:
             self._announced = True
-            self._dispatcher.connection.post(Started(self._message.id))
+            self._dispatcher.connection.post(Started(self._request))
 
     def progress(self, done: float, total: float | None, description: str) -> None:
         """Pass it on."""
-        message = Progress(self._message.id, done, total, description)
+        message = Progress(self._request, done, total, description)
         self._dispatcher.connection.post(message)
 
     def output(self, stream: str, text: str) -> None:
         """Pass it on."""
-        self._dispatcher.connection.post(Output(self._message.id, stream, text))
+        self._dispatcher.connection.post(Output(self._request, stream, text))
 
     def call_back(
         self, callback: CallbackRef, args: Sequence[Value], kwargs: Mapping[str, Value]
@@ -95,7 +94,7 @@ class ServedCall(CallObserver):
         connection = self._dispatcher.connection
         pending = self.waiting = connection.open_request()
         message = CallFunc(
-            pending.id, callback.handle, tuple(args), dict(kwargs), parent=self._message.id
+            pending.id, callback.handle, tuple(args), dict(kwargs), parent=self._request
         )
         try:
             connection.send_request(pending, message)
@@ -114,7 +113,7 @@ class ServedCall(CallObserver):
 
     def finish(self, status: CallStatus, value: Value) -> None:
         """Tell the caller how it ended."""
-        dispatcher, number = self._dispatcher, self._message[0]
+        dispatcher, number = self._dispatcher, self._request
         dispatcher.calls.pop(number, None)
         self.running = (
             ENDED_CALL  # each knows the other: left so, they would wait for the collector
@@ -138,11 +137,9 @@ class Dispatcher:
     ----------
     session : RPCSession
         Whatever implements it. Not shut down here: that is its owner's part.
-    wake_main : callable, optional
-        Given when a thread waits to run the calls of the default stream (a worker's main thread):
-        wakes it up, to call `run_due`. Else each call is started where it was read.
-    limit : int
-        Calls that may wait for that thread.
+    due : DueQueue, optional
+        Given when a thread waits to run the calls of the default stream (a worker's main thread).
+        Else each call is started where it was read.
     """
 
     connection: Connection
@@ -150,14 +147,12 @@ class Dispatcher:
     def __init__(
         self,
         session: RPCSession,
-        wake_main: Callable[[], None] | None = None,
-        limit: int = DEFAULT_LIMITS.calls_in_flight,
+        due: DueQueue | None = None,
     ) -> None:
         self.session = session
-        self._due: DueQueue | None = None
-        if wake_main is not None:
-            self._due = DueQueue(wake_main, self._start_due, self._expire, limit)
-        self._call_at_once = session.call_at_once
+        self._due = due
+        if due is not None:
+            due.serve_with(self._start_due, self._expire, self._run_many)
         self.is_local = session.is_local_session()
         self._usual = NoticedCall if self.is_local else ServedCall
         self.calls: dict[int, ServedCall] = {}
@@ -189,36 +184,45 @@ class Dispatcher:
         """Start serving a call: at once, or when its turn comes on the default stream."""
         if self._due is None or message.stream or self._is_beside(message.function):
             self._start(message)
-            return
+        else:
+            self._put(message)
+
+    def on_short_call(self, call: ShortCall) -> None:
+        """Do what `on_call` does."""
+        if self._due is not None and self._beside.get(call[1]) is False:
+            self._put(call)
+        else:
+            self.on_call(CallFunc(*call))
+
+    def _put(self, message: CallFunc | ShortCall) -> None:
+        assert self._due is not None  # its callers look
         try:
             self._due.put(message)
         except SessionError as error:
-            self.reply(message.id, CallStatus.EXCEPTION, describe_exception(error, ""))
+            self.reply(message[0], CallStatus.EXCEPTION, describe_exception(error, ""))
 
-    def run_due(self) -> None:
-        """Start the calls of the default stream that have come: on the thread that runs them."""
-        due = self._due
-        if due is None:
-            return
-        if len(due.waiting) < 2:
-            due.run()
-            return
+    def _run_many(self) -> None:
+        """Serve what is due, on the thread that waits for it, and send what can go together."""
+        assert self._due is not None  # it asks
         outbox = self.connection.outbox
         outbox.holding = True  # a system call for each result would be half of a small call's cost
         try:
-            due.run()
+            self._due.run()
         finally:
             outbox.holding = False
             self.connection.flush()
 
     def _start_due(self, message: Due) -> None:
-        if type(message) is CallFunc:
-            if not self._run_at_once(message):
-                self._start(message)
+        if type(message) is tuple:
+            self._run_short(message)  # type: ignore[arg-type] # messages are subclasses of tuple
+        elif type(message) is CallFunc:
+            self._start(message)
         elif type(message) is FreeHandles:
             self._free(message.handles)
         elif type(message) is StreamWait:
             self._start_stream_wait(message)
+        else:
+            message()  # type: ignore[operator] # no message, so work
 
     def _expire(self, request_id: int) -> None:
         self.reply(request_id, CallStatus.DEADLINE, None)
@@ -229,7 +233,7 @@ class Dispatcher:
         plain = not stream and timeout is None
         try:
             running = self.session.async_call_func(
-                self._functions.get(function) or self._function(function),
+                self._function(function),
                 args,
                 kwargs,
                 served.finish,
@@ -241,24 +245,25 @@ class Dispatcher:
         except RpcnbError as error:
             served.finish(CallStatus.EXCEPTION, describe_exception(error, ""))
 
-    def _run_at_once(self, message: CallFunc) -> bool:
-        """Serve a call of the default stream on its thread; False when it cannot run just now."""
-        number, handle, args, kwargs, _, timeout, _ = message
-        if timeout is not None:
-            return False
-        served = self.calls[number] = NoticedCall(self, message)
-        function = self._functions.get(handle) or self._function(handle)
-        outcome = self._call_at_once(function, args, kwargs, served)
+    def _run_short(self, call: ShortCall) -> None:
+        """Serve a call of the default stream on its thread: at once, unless that is busy."""
+        number, handle, args, kwargs = call
+        served = self.calls[number] = NoticedCall(self, number)
+        outcome = self.session.call_at_once(self._function(handle), args, kwargs, served)
         if outcome is None:
-            return False
-        del self.calls[number]
+            self._start(CallFunc(*call))
+            return
         served.running = ENDED_CALL
-        self.reply(number, *outcome)
-        return True
+        del self.calls[number]
+        status, value = outcome
+        if status is _RETURNED:
+            self._return(number, value)
+        else:
+            self.reply(number, status, value)
 
     def _open(self, message: CallFunc) -> ServedCall:
         kind = ServedCall if message.stream else self._usual
-        served = self.calls[message.id] = kind(self, message)
+        served = self.calls[message.id] = kind(self, message.id)
         return served
 
     def run_delivered(self, message: CallFunc) -> None:
@@ -399,12 +404,7 @@ class Dispatcher:
     def reply(self, request_id: int, status: CallStatus, value: Value) -> None:
         """Send how a request ended."""
         if status is _RETURNED:
-            try:
-                self.connection.post_return(request_id, value)
-            except RpcnbError as error:  # the value cannot cross: it must not leak either
-                release_refs(value, self.session)
-                info = describe_exception(error, traceback.format_exc())
-                self.connection.post(Raised(request_id, info))
+            self._return(request_id, value)
         elif status is CallStatus.EXCEPTION:
             self.connection.post(Raised(request_id, self._with_hop(value)))
         elif status is CallStatus.LOST:
@@ -412,6 +412,14 @@ class Dispatcher:
         else:
             reason = CancelReason.DEADLINE if status is CallStatus.DEADLINE else CancelReason.ASKED
             self.connection.post(Stopped(request_id, reason))
+
+    def _return(self, request_id: int, value: Value) -> None:
+        try:
+            self.connection.post_return(request_id, value)
+        except RpcnbError as error:  # the value cannot cross: it must not leak either
+            release_refs(value, self.session)
+            info = describe_exception(error, traceback.format_exc())
+            self.connection.post(Raised(request_id, info))
 
     def _with_hop(self, error: ErrorInfo) -> ErrorInfo:
         """Name this hop in an error that came from further on."""

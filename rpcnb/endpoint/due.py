@@ -12,47 +12,67 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import SessionError
+from rpcnb.endpoint.pending import Pending
 from rpcnb.session.timers import TIMERS, Timer
 from rpcnb.wire.messages import CallFunc, FreeHandles, StreamWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Due: TypeAlias = CallFunc | FreeHandles | StreamWait
+    from rpcnb.endpoint.handler import Handler
+    from rpcnb.wire.messages import ShortCall
+
+Due: TypeAlias = "CallFunc | ShortCall | FreeHandles | StreamWait | Callable[[], object]"
+"""A message, or work of this process's own."""
+_CALLS = (CallFunc, tuple)
+WORK = -1
+"""Its id among a connection's requests: no peer can name it, for ids on the wire are not negative."""
 
 
-class DueQueue:
-    """A queue of messages for one thread.  Thread-safe: each step is one atomic operation.
+class DueQueue(Pending):
+    """A queue of messages for one thread, which waits for it as it would for a reply.
+
+    Thread-safe: each step is one atomic operation.
 
     Parameters
     ----------
-    wake : callable
-        Wakes the thread up, to call `run`.
-    start : callable
-        Serves one message, on that thread.
-    expire : callable
-        Told the id of a call whose time was up while it waited.
     limit : int
         Messages that may wait.
     """
 
-    def __init__(
-        self,
-        wake: Callable[[], None],
-        start: Callable[[Due], None],
-        expire: Callable[[int], None],
-        limit: int,
-    ) -> None:
-        self._wake = wake
-        self._start = start
-        self._expire = expire
+    inbox: deque[Due]
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(WORK)
+        self.inbox = deque()
         self._limit = limit
-        self.waiting: deque[Due] = deque()
-        """What has come, for those to whom `len` is too slow; to be looked at only."""
+        self._serve: Callable[[], None] = self.run
+        self._start: Callable[[Due], None]
+        self._expire: Callable[[int], None]
         self._clocks: dict[int, tuple[Deadline, Timer]] = {}
 
+    def serve_with(
+        self,
+        start: Callable[[Due], None],
+        expire: Callable[[int], None],
+        many: Callable[[], None] | None = None,
+    ) -> None:
+        """Say who serves what is put here, before anything is.
+
+        Parameters
+        ----------
+        start : callable
+            Serves one message, on the thread that waits.
+        expire : callable
+            Told the id of a call whose time was up while it waited.
+        many : callable, optional
+            Calls `run`, where there is more than one.
+        """
+        self._start, self._expire = start, expire
+        self._serve = many or self.run
+
     def __len__(self) -> int:
-        return len(self.waiting)
+        return len(self.inbox)
 
     def put(self, message: Due) -> None:
         """Queue a message.
@@ -62,14 +82,20 @@ class DueQueue:
         SessionError
             Too many calls wait.
         """
-        if type(message) is CallFunc:
-            if len(self.waiting) >= self._limit:
-                text = f"{self._limit} calls are waiting in this session; no more fit"
-                raise SessionError(text)
-            if message.timeout is not None:
-                self._start_clock(message.id, message.timeout)
-        self.waiting.append(message)
-        self._wake()
+        if len(self.inbox) >= self._limit and type(message) in _CALLS:
+            text = f"{self._limit} calls are waiting in this session; no more fit"
+            raise SessionError(text)
+        if type(message) is CallFunc and message.timeout is not None:
+            self._start_clock(message.id, message.timeout)
+        self.inbox.append(message)
+        if self.wake is not None:
+            self.rouse()
+
+    def take_up(self, handler: Handler) -> None:  # noqa: ARG002 -- its form
+        if len(self.inbox) > 1:
+            self._serve()
+        else:
+            self.run()
 
     def _start_clock(self, request_id: int, seconds: float) -> None:
         timer = TIMERS.call_later(seconds, lambda: self._time_is_up(request_id))
@@ -77,7 +103,7 @@ class DueQueue:
 
     def run(self) -> None:
         """Serve what has come, on the thread that this is for."""
-        queue = self.waiting
+        queue = self.inbox
         while queue:
             try:
                 message = queue.popleft()
@@ -100,10 +126,10 @@ class DueQueue:
 
     def withdraw(self, request_id: int) -> bool:
         """Take a waiting call out; False when it is not there, or was begun."""
-        for message in list(self.waiting):
-            if type(message) is CallFunc and message.id == request_id:
+        for message in list(self.inbox):
+            if type(message) in _CALLS and message[0] == request_id:  # type: ignore[index]
                 try:
-                    self.waiting.remove(message)
+                    self.inbox.remove(message)
                 except ValueError:  # begun in between
                     return False
                 self._clocks.pop(request_id, None)
@@ -112,6 +138,6 @@ class DueQueue:
 
     def clear(self) -> None:
         """Forget everything: the peer is gone."""
-        self.waiting.clear()
+        self.inbox.clear()
         while self._clocks:
             self._clocks.popitem()[1][1].cancel()

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rpcnb.core.values import Value
-    from rpcnb.wire.messages import CallFunc, CopyToRemote, Request
+    from rpcnb.wire.messages import CallFunc, CopyToRemote, Request, ShortCall
 
 
 class Handler(Protocol):
@@ -19,6 +19,9 @@ class Handler(Protocol):
 
     def on_call(self, message: CallFunc) -> None:
         """Start serving a call: `on_request` for the most frequent request."""
+
+    def on_short_call(self, call: ShortCall) -> None:
+        """Start serving a call that the protocol left as a plain tuple."""
 
     def run_delivered(self, message: CallFunc) -> None:
         """Serve a call on this thread, which waits for the request it belongs to."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rpcnb.session.base import NO_OBSERVER, CallCallback, CallObserver, CallStatus
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import threading
 
     from rpcnb.core.values import Value
+    from rpcnb.endpoint.handler import Handler
     from rpcnb.wire.messages import CallFunc
 
 LOG = logging.getLogger("rpcnb.connection")
@@ -26,25 +27,22 @@ class Pending:
     that at least one of the two sees both.
     """
 
-    # Class attributes, not slots: a call sets three of them, and making it costs a third.
-    done = False
-    status = CallStatus.RETURN
-    value: Value = None
-    wake: threading.Lock | None = None
-    """Made by a waiter that cannot read itself; releasing it makes the waiter look again."""
-    inbox: deque[CallFunc] | None = None
-    """Calls the peer makes in service of this request (callbacks and calls from callbacks):
-    they run on the thread that waits for this request."""
-    target: memoryview | None = None
-    """Where the data of a download goes."""
-    progressed = 0
-    """Bytes of the download that have arrived."""
-    arrays: tuple[int, ...] = ()
-    """Numbers of the buffers a call was given."""
-    stream = 0
-    """The stream it runs on."""
-    orphaned = False
-    """Nobody waits any more, and it may still run."""
+    # Slots, although a call sets three of them: looking up a class attribute takes 0.04 µs.
+    __slots__ = (
+        "arrays",
+        "callback",
+        "done",
+        "id",
+        "inbox",
+        "observer",
+        "orphaned",
+        "progressed",
+        "status",
+        "stream",
+        "target",
+        "value",
+        "wake",
+    )
 
     def __init__(
         self,
@@ -55,6 +53,24 @@ class Pending:
         self.id = request_id
         self.callback = callback
         self.observer = observer
+        self.done = False
+        self.status = _RETURNED
+        self.value: Value = None
+        self.wake: threading.Lock | None = None
+        """Made by a waiter that cannot read itself; releasing it makes the waiter look again."""
+        self.inbox: deque[Any] | None = None
+        """Calls the peer makes in service of this request (callbacks and calls from callbacks):
+        they run on the thread that waits for this request."""
+        self.target: memoryview | None = None
+        """Where the data of a download goes."""
+        self.progressed = 0
+        """Bytes of the download that have arrived."""
+        self.arrays: tuple[int, ...] = ()
+        """Numbers of the buffers a call was given."""
+        self.stream = 0
+        """The stream it runs on."""
+        self.orphaned = False
+        """Nobody waits any more, and it may still run."""
 
     def resolve(self, status: CallStatus, value: Value) -> None:
         """Store the outcome and tell whoever waits.  Only the first outcome counts."""
@@ -64,9 +80,8 @@ class Pending:
             self.status = status
         self.value = value
         self.done = True
-        wake = self.wake
-        if wake is not None:
-            ring(wake)
+        if self.wake is not None:
+            ring(self.wake)
         if self.callback is not None:
             try:
                 self.callback(status, value)
@@ -79,6 +94,11 @@ class Pending:
             self.inbox = deque()
         self.inbox.append(message)
         self.rouse()
+
+    def take_up(self, handler: Handler) -> None:
+        """Do the next piece of what came for the waiter.  On its thread."""
+        assert self.inbox is not None  # something is in it
+        handler.run_delivered(self.inbox.popleft())
 
     def rouse(self) -> None:
         """Make the waiter, if one blocks, look again."""

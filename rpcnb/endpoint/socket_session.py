@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from rpcnb.transport.base import Transport
     from rpcnb.wire.base import WireProtocol
     from rpcnb.wire.handshake import Agreement
+    from rpcnb.wire.messages import ShortCall
 
 
 class SocketCall(RunningCall):
@@ -409,6 +410,10 @@ class SocketSession(RPCSession):
         callback.serve_on_thread(self._connection, message, self._shield)
 
     on_call = on_request
+
+    def on_short_call(self, call: ShortCall) -> None:
+        """Answer a call of a function that was never lent."""
+        self.on_call(CallFunc(*call))
 
     def run_delivered(self, message: CallFunc) -> None:
         """Run a callback on this thread, which waits for the call it belongs to."""

@@ -86,28 +86,21 @@ class Turns(ABC):
         """
         while not pending.done:
             if pending.inbox:
-                self.handler.run_delivered(pending.inbox.popleft())
+                pending.take_up(self.handler)
             elif self._reading.acquire(False) or self._follow(pending, deadline):
                 try:
                     self._turns += 1
-                    if deadline is NEVER:
-                        self._read_for(pending)
-                    else:
-                        self._read_until(pending, deadline)
+                    while not (pending.done or pending.inbox):  # type: ignore[redundant-expr] # reading sets it
+                        if (self._careful or deadline is not NEVER) and not self._wait_readable(
+                            pending, deadline
+                        ):
+                            break
+                        self._read_once()
                 finally:
                     self.leave_reading()
             if deadline is not NEVER and not pending.has_news() and deadline.expired():
                 message = "no answer in time"
                 raise TransportTimeout(message)
-
-    def _read_for(self, pending: Pending) -> None:
-        while not (pending.done or pending.inbox):
-            if not self._careful or self._wait_readable(pending, NEVER):
-                self._read_once()
-
-    def _read_until(self, pending: Pending, deadline: Deadline) -> None:
-        while not pending.has_news() and self._wait_readable(pending, deadline):
-            self._read_once()
 
     def _wait_readable(self, pending: Pending, deadline: Deadline) -> bool:
         """Wait for bytes without consuming any, so that it can be given up at any time."""

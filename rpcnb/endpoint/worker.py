@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.dispatch import Dispatcher
+from rpcnb.endpoint.due import DueQueue
 from rpcnb.endpoint.greeting import PIECE
-from rpcnb.endpoint.pending import Pending
 from rpcnb.session.functions import REGISTRY, FunctionRegistry
 from rpcnb.transport.descriptor import adopt
 from rpcnb.wire.messages import Goodbye, Side
@@ -40,9 +40,6 @@ LAST_WORDS = 10.0
 """Seconds a peer gets to take the first step when its session could not be opened."""
 STUCK_AFTER = 10.0
 """Seconds after the end of its connection in which a worker must have ended."""
-WORK = -1
-"""Id of the entry that stands for "there is something to run" among a connection's requests: no
-peer can name it, for ids on the wire are not negative."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +122,9 @@ def serve(
     """
     from rpcnb.session.streams import PumpedStream
 
-    work = Pending(WORK)
-
-    def ready() -> None:
-        work.done = True
-        work.rouse()
-
-    stream = PumpedStream(ready, service.limits.calls_in_flight)
+    limit = service.limits.calls_in_flight
+    due = DueQueue(limit)
+    stream = PumpedStream(lambda: due.put(stream.run_pending), limit)
     protocol = WireV1(Side.SERVER, epoch=ticket.epoch, limits=service.limits)
     try:
         session = open_session(service, stream, interrupter, folder)
@@ -140,15 +133,12 @@ def serve(
         say_sorry(transport, protocol, error)
         return
     try:
-        is_local = session.is_local_session()
-        dispatcher = Dispatcher(
-            session, ready if is_local else None, service.limits.calls_in_flight
-        )
+        dispatcher = Dispatcher(session, due if session.is_local_session() else None)
         dispatcher.on_end = on_end
         connection = dispatcher.connection = Connection(transport, protocol, dispatcher)
         opened(connection.close)
         connection.ensure_background()
-        run_calls(connection, dispatcher, stream, work)
+        connection.serve(due)
     finally:
         session.shutdown()
 
@@ -175,18 +165,6 @@ def open_session(
         cells=Cells(service.registry, folder) if service.allow_exec else None,
         limits=service.limits,
     )
-
-
-def run_calls(
-    connection: Connection, dispatcher: Dispatcher, stream: PumpedStream, work: Pending
-) -> None:
-    """Run the calls of the default stream on this thread, and read while there are none."""
-    connection.pending[WORK] = work  # so that the connection's end ends the waiting, too
-    while connection.reason is None:
-        connection.wait(work)
-        work.done = False
-        dispatcher.run_due()
-        stream.run_pending()
 
 
 def say_sorry(transport: Transport, protocol: WireV1, error: Exception) -> None:

@@ -120,6 +120,8 @@ NO_OBSERVER = CallObserver()
 class RunningCall:
     """A call that was started.  This one has already ended, as for a session that is not async."""
 
+    __slots__ = ()
+
     def cancel(self) -> None:
         """Ask that the call be stopped; its callback says how it ended.  Idempotent."""
 

@@ -10,12 +10,13 @@ from rpcnb.core.events import EVENTS, CallPhase
 from rpcnb.session.base import (
     NO_OBSERVER,
     CallCallback,
+    CallObserver,
     CallOptions,
     CallStatus,
     RunningCall,
 )
 from rpcnb.session.calls import CURRENT_CALL, CallContext
-from rpcnb.session.interrupts import Gate, SignalInterrupter, ThreadGate
+from rpcnb.session.interrupts import Gate, SignalGate, SignalInterrupter, ThreadGate
 from rpcnb.session.output import CAPTURE
 from rpcnb.session.timers import TIMERS, Timer
 from rpcnb.session.tqdm_hook import install as install_tqdm_hook
@@ -39,15 +40,21 @@ class Call(CallContext, RunningCall):
     Its end is decided where it runs; `stop` only asks, unless it takes the call out of the queue.
     """
 
+    __slots__ = ("_timers", "_watched", "args", "function", "kwargs", "stop_status", "stopper")
     function: Callable[..., Any]
     args: Sequence[Value]
     kwargs: Mapping[str, Value]
-    stop_status: CallStatus | None = None
-    """How the call is to end that was asked to stop."""
-    stopper: Callable[[], object] | None = None
-    """Takes it out of the queue, or cancels its coroutine."""
-    _timers: tuple[Timer, ...] = ()
-    _watched = False
+
+    def __init__(
+        self, call_id: int, name: str, observer: CallObserver = NO_OBSERVER, session: int = -1
+    ) -> None:
+        CallContext.__init__(self, call_id, name, observer, session)  # `super` takes 0.1 µs more
+        self.stop_status: CallStatus | None = None
+        """How the call is to end that was asked to stop."""
+        self.stopper: Callable[[], object] | None = None
+        """Takes it out of the queue, or cancels its coroutine."""
+        self._timers: tuple[Timer, ...] = ()
+        self._watched = False
 
     def cancel(self) -> None:
         self.stop(CallStatus.CANCELLED)
@@ -83,7 +90,7 @@ class Call(CallContext, RunningCall):
         elif EVENTS.subscriptions:
             self.announce()
         if interrupter is not None and interrupter.thread == get_ident():
-            gate: Gate = interrupter.gate(outer)
+            gate: Gate = SignalGate(interrupter, outer)
         else:
             gate = ThreadGate(outer)
         self.gate = gate
@@ -112,8 +119,9 @@ class Call(CallContext, RunningCall):
         if self.text is not None or self._held is not None:
             self.finish()
         elif not self.ended:  # as `finish`, without a call
-            with self._lock:
-                self.ended = True
+            self.ended = True
+            if self._announced:
+                self.finish()
 
     def call_back(
         self, callback: CallbackRef, args: Sequence[Value], kwargs: Mapping[str, Value]

@@ -55,17 +55,16 @@ class Gate(ABC):
         Of the call whose code makes this call.
     """
 
-    # Class attributes, not slots: most calls never set them, and making one costs half.
-    outer: Gate | None = None
-    inner: Gate | None = None
-    struck = False
-    """An interrupt was on its way to this call once; there is never a second."""
-    _requested = False
+    __slots__ = ("_requested", "inner", "outer", "struck", "thread")
 
     def __init__(self, thread: int, outer: Gate | None = None) -> None:
         self.thread = thread
+        self.outer = outer
+        self.inner: Gate | None = None
+        self.struck = False
+        """An interrupt was on its way to this call once; there is never a second."""
+        self._requested = False
         if outer is not None:
-            self.outer = outer
             # In this order: whoever interrupts `outer` sets its request first, then looks inside.
             outer.inner = self
             self._requested = outer._requested  # noqa: SLF001 -- the same class
@@ -129,6 +128,8 @@ class ThreadGate(Gate):
     is never struck, or the interrupter takes it, and the call knows that the blow will come.
     """
 
+    __slots__ = ("_permit",)
+
     def __init__(self, outer: Gate | None = None) -> None:
         self._permit: list[int] = []
         super().__init__(get_ident(), outer)
@@ -177,11 +178,12 @@ class ThreadGate(Gate):
 class SignalGate(Gate):
     """Interrupts the main thread by SIGINT; its handler runs there, so plain attributes do."""
 
-    is_open = False
+    __slots__ = ("_interrupter", "is_open")
 
     def __init__(self, interrupter: SignalInterrupter, outer: Gate | None = None) -> None:
         self._interrupter = interrupter
-        super().__init__(interrupter.thread, outer)
+        self.is_open = False
+        Gate.__init__(self, interrupter.thread, outer)  # `super` takes 0.1 µs more
 
     def run(
         self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]

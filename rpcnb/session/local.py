@@ -222,11 +222,12 @@ class LocalSession(RPCSession):
         try:
             call.function = function
             observer.begun(call)
-            outcome = self._run(call)
+            outcome = self._runner.run_alone(call)
             if EVENTS.subscriptions:
                 call.report_end(*outcome)
             return outcome
         finally:
+            CURRENT_CALL.set(None)  # as it was: the stream was idle
             del self._calls[call.id]
             stream.release()
 

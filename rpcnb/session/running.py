@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rpcnb.core.values import Value
-    from rpcnb.session.interrupts import SignalInterrupter
+    from rpcnb.session.interrupts import Gate, SignalInterrupter
     from rpcnb.session.marshal import Marshaller
 
 Outcome: TypeAlias = "tuple[CallStatus, Value]"
@@ -54,10 +54,16 @@ class Runner:
     def run(self, call: Call) -> Outcome:
         """Run a call on this thread now, and say how it ended."""
         outer = CURRENT_CALL.get()
-        outer_gate = None if outer is None else current_gate()
+        try:
+            return self.run_alone(call, None if outer is None else current_gate())
+        finally:
+            CURRENT_CALL.set(outer)  # `reset` of a token takes 0.1 µs more
+
+    def run_alone(self, call: Call, outer: Gate | None = None) -> Outcome:
+        """Do what `run` does, where this thread runs no other; leave the call as the current one."""
         CURRENT_CALL.set(call)
         try:
-            gate = call.enter(self._interrupter, outer_gate)
+            gate = call.enter(self._interrupter, outer)
             if call.stop_status is not None:
                 return call.stop_status, None
             args, kwargs = call.args, call.kwargs
@@ -71,7 +77,6 @@ class Runner:
         else:
             return _RETURNED, result
         finally:
-            CURRENT_CALL.set(outer)  # `reset` of a token takes 0.1 µs more
             call.leave()
 
     def arguments(self, call: Call) -> tuple[Sequence[Any], Mapping[str, Any]]:

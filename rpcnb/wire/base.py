@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple, TypeAlias
 
-from rpcnb.wire.messages import Buffer, CopyData, CopyToRemote, Kind, Message
+from rpcnb.wire.messages import Buffer, CopyData, CopyToRemote, Kind, Message, Short
 
 
 class State(IntEnum):
@@ -102,6 +102,10 @@ class WireProtocol(ABC):
         """Encode likewise a `Return` of a plain scalar."""
         del value
         return None
+
+    def received_short(self, nbytes: int) -> Sequence[Message | Short]:
+        """Do what `received` does; calls and results of plain scalars may come as plain tuples."""
+        return self.received(nbytes)
 
     def quick_frame(self, kind: Kind, request: int, header: bytes) -> bytes | None:
         """Give what `quick_call` or `quick_return` made its place in the stream, as `frame`.

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 SMALL = 64 * 1024
 """Memory a copy may use besides the arrays themselves [bytes]."""
-CLIENT_CALLS = 48
+CLIENT_CALLS = 32
 """Python functions of a null call on the calling thread."""
-WORKER_CALLS = 88
+WORKER_CALLS = 42
 """The same on the thread that serves it."""
 WORKER_GARBAGE = 5
 """Objects of a call that only the cycle collector finds: a pause of 60 µs every 700 of them."""

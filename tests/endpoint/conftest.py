@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rpcnb.endpoint.pending import Pending
+    from rpcnb.wire.messages import ShortCall
 
 
 class Owner:
@@ -49,6 +50,9 @@ class Owner:
             self.answer(message)
 
     on_call = on_request
+
+    def on_short_call(self, call: ShortCall) -> None:
+        self.on_request(CallFunc(*call))
 
     def run_delivered(self, message: CallFunc) -> None:
         self.on_request(message)
@@ -102,10 +106,10 @@ class Link:
 class Served:
     """A session, its dispatcher, both connections, and a client."""
 
-    def __init__(self, session, *, wake=None, limit=8) -> None:
+    def __init__(self, session, *, due=None) -> None:
         near, far = memory_pair()
         self.session = session
-        self.dispatcher = Dispatcher(session, wake, limit)
+        self.dispatcher = Dispatcher(session, due)
         self.connection = Connection(far, WireV1(Side.SERVER), self.dispatcher)
         self.dispatcher.connection = self.connection
         self.connection.ensure_background()
@@ -132,8 +136,8 @@ def serve(registry):
     """Give a function that serves a session of some class; further arguments go to both."""
     opened: list[Served] = []
 
-    def serve(kind=LocalSession, *, wake=None, limit=8, **options) -> Served:
-        opened.append(Served(kind(registry, **options), wake=wake, limit=limit))
+    def serve(kind=LocalSession, *, due=None, **options) -> Served:
+        opened.append(Served(kind(registry, **options), due=due))
         return opened[-1]
 
     yield serve

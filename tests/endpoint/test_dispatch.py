@@ -19,6 +19,7 @@ from rpcnb.core.errors import (
     SessionError,
 )
 from rpcnb.core.values import CallbackRef, FunctionInfo, FunctionRef, Handle
+from rpcnb.endpoint.due import DueQueue
 from rpcnb.session.base import CallObserver, CallOptions, CallStatus
 from rpcnb.session.streams import PumpedStream
 from rpcnb.wire.messages import DeviceCall, StreamWait
@@ -160,8 +161,9 @@ def test_what_a_peer_started_is_stopped_when_it_goes(served, registry) -> None:
 def idle(serve):
     """Give a session whose thread runs nothing until a test says so."""
     stream = PumpedStream(lambda: None)
-    served = serve(wake=lambda: None, limit=2, default_stream=stream)
-    served.run = lambda: (served.dispatcher.run_due(), stream.run_pending())
+    due = DueQueue(limit=2)
+    served = serve(due=due, default_stream=stream)
+    served.run = lambda: (due.take_up(served.dispatcher), stream.run_pending())
     return served
 
 

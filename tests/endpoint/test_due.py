@@ -15,14 +15,16 @@ WAIT = 10.0
 
 class Owner:
     def __init__(self, limit: int = 3) -> None:
-        self.woken = 0
         self.started: list[object] = []
         self.expired: list[int] = []
         self.news = threading.Event()
-        self.queue = DueQueue(self.wake, self.started.append, self.expire, limit)
+        self.many = 0
+        self.queue = DueQueue(limit)
+        self.queue.serve_with(self.started.append, self.expire, self.run_many)
 
-    def wake(self) -> None:
-        self.woken += 1
+    def run_many(self) -> None:
+        self.many += 1
+        self.queue.run()
 
     def expire(self, number: int) -> None:
         self.expired.append(number)
@@ -31,19 +33,39 @@ class Owner:
 
 def test_messages_are_served_in_order_on_the_thread_that_runs() -> None:
     owner = Owner()
-    messages = [CallFunc(1, 1), FreeHandles(((1, 2, 1),)), CallFunc(2, 1)]
+    messages = [CallFunc(1, 1), FreeHandles(((1, 2, 1),)), (2, 1, (), {})]
     for message in messages:
         owner.queue.put(message)
-    assert (owner.woken, len(owner.queue), owner.started) == (3, 3, [])
+    assert (owner.queue.has_news(), len(owner.queue), owner.started) == (True, 3, [])
     owner.queue.run()
     assert owner.started == messages
+
+
+def test_who_waits_for_work_is_woken_by_it() -> None:
+    owner = Owner()
+    owner.queue.wake = threading.Lock()
+    owner.queue.wake.acquire()
+    owner.queue.put(CallFunc(1, 1))
+    assert owner.queue.wake.acquire(timeout=WAIT)
+
+
+def test_many_are_served_as_many_and_one_as_one() -> None:
+    owner = Owner()
+    owner.queue.put(CallFunc(1, 1))
+    owner.queue.take_up(None)
+    assert (owner.many, len(owner.started)) == (0, 1)
+    for number in (2, 3):
+        owner.queue.put(CallFunc(number, 1))
+    owner.queue.take_up(None)
+    assert (owner.many, len(owner.started)) == (1, 3)
 
 
 def test_only_calls_are_limited() -> None:
     owner = Owner(limit=1)
     owner.queue.put(CallFunc(1, 1))
-    with pytest.raises(SessionError, match="no more fit"):
-        owner.queue.put(CallFunc(2, 1))
+    for call in (CallFunc(2, 1), (2, 1, (), {})):
+        with pytest.raises(SessionError, match="no more fit"):
+            owner.queue.put(call)
     owner.queue.put(FreeHandles(((1, 2, 1),)))
     assert len(owner.queue) == 2
 
@@ -51,11 +73,13 @@ def test_only_calls_are_limited() -> None:
 def test_a_waiting_call_can_be_withdrawn_once() -> None:
     owner = Owner()
     owner.queue.put(CallFunc(1, 1, timeout=WAIT))
-    owner.queue.put(CallFunc(2, 1))
+    owner.queue.put((2, 1, (), {}))
+    owner.queue.put(CallFunc(3, 1))
     assert owner.queue.withdraw(1)
     assert not owner.queue.withdraw(1)
+    assert owner.queue.withdraw(2)
     owner.queue.run()
-    assert [message.id for message in owner.started] == [2]
+    assert [message.id for message in owner.started] == [3]
 
 
 def test_a_call_takes_along_the_time_it_has_left() -> None:

@@ -251,7 +251,9 @@ class CtrlC:
 @pytest.mark.slow
 def test_ctrl_c_at_any_instant_leaves_the_stream_usable(stream) -> None:
     with CtrlC() as ctrl_c:
-        for _ in range(20_000):
+        rounds = 0
+        while rounds < 20_000 or not ctrl_c.presses:  # a quick machine may be through before
+            rounds += 1
             ctrl_c.heard = False
             try:
                 try:
@@ -262,7 +264,6 @@ def test_ctrl_c_at_any_instant_leaves_the_stream_usable(stream) -> None:
                 stream.release()  # struck at the very door of the other one
             ctrl_c.heard = True
             assert stream.idle
-    assert ctrl_c.presses > 0
 
 
 def test_streams_are_found_by_handle(stream) -> None:

@@ -31,6 +31,7 @@ from rpcnb.wire.messages import (
     Return,
     Side,
     Stopped,
+    in_full,
 )
 from rpcnb.wire.v1 import WireV1
 
@@ -262,3 +263,21 @@ def test_plain_frames_and_others_of_one_receive_come_in_order():
         receiver = WireV1(Side.SERVER)
         parts = receiver.receive_data(data[:cut]) + receiver.receive_data(data[cut:])
         assert parts == messages
+
+
+@pytest.mark.parametrize(
+    ("message", "short"),
+    [
+        (CallFunc(1, 2, (3, "x"), {"y": None}), (1, 2, (3, "x"), {"y": None})),
+        (Return(1, 2.5), (1, 2.5)),
+    ],
+)
+def test_a_plain_message_may_come_in_short_form(message, short):
+    sides = Side.CLIENT, Side.SERVER
+    sender, receiver = map(WireV1, sides if type(message) is CallFunc else reversed(sides))
+    data = b"".join(sender.frame(sender.prepare(message)))
+    receiver.receive_buffer()[: len(data)] = data
+    (received,) = receiver.received_short(len(data))
+    assert (type(received), received) == (tuple, short)
+    assert type(in_full(received)) is type(message)
+    assert in_full(received) == message
