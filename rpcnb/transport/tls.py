@@ -104,8 +104,9 @@ class TlsTransport(StreamTransport):
         self._tls = (context or _client_context()).wrap_bio(
             self._incoming, self._outgoing, server_side=self._is_server
         )
-        self._lock = threading.Lock()
-        """For `_tls` and both of its sides, none of which are for two threads at once."""
+        self._lock = threading.RLock()
+        """For `_tls` and both of its sides, none of which are for two threads at once. A signal
+        handler may send, and come upon its own thread in here: between two uses, which does no harm."""
         self._sending = False
         """Records are on their way: nothing may be put between them."""
         self._open = False
