@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import SimpleCompletion, context_matcher
@@ -41,10 +42,8 @@ class MagicCompletion:
                 for name, method in known.items():
                     sign = "%%" if kind == "cell" else "%"
                     self._parsers[f"{sign}{name}"] = getattr(cls, method).parser
-        # A function, for IPython sets attributes on it; one object, for it is removed again.
-        self._matcher = context_matcher(identifier="rpcnb.magics")(
-            lambda context: self.match(context)
-        )
+        # IPython sets attributes on it, which a bound method does not take.
+        self._matcher = context_matcher(identifier="rpcnb.magics")(partial(self.match))
 
     def install(self) -> None:
         """Begin."""
