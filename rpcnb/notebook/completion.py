@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import SimpleCompletion, context_matcher
@@ -42,8 +41,12 @@ class MagicCompletion:
                 for name, method in known.items():
                     sign = "%%" if kind == "cell" else "%"
                     self._parsers[f"{sign}{name}"] = getattr(cls, method).parser
-        # IPython sets attributes on it, which a bound method does not take.
-        self._matcher = context_matcher(identifier="rpcnb.magics")(partial(self.match))
+
+        @context_matcher(identifier="rpcnb.magics")  # sets attributes, which no method takes
+        def matcher(context: Any) -> dict[str, Any]:
+            return self.match(context)
+
+        self._matcher = matcher
 
     def install(self) -> None:
         """Begin."""
