@@ -25,12 +25,14 @@ from rpcnb.core.errors import (
 )
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.endpoint.greeting import exchange, send_due
+from rpcnb.endpoint.keyring import may_still_connect
 from rpcnb.endpoint.zygote import Ticket
-from rpcnb.wire.handshake import Intent, ServerHandshake
+from rpcnb.wire.handshake import Agreement, Intent, ServerHandshake
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from rpcnb.endpoint.keyring import Keyring
     from rpcnb.endpoint.staff import Staff
     from rpcnb.transport.base import Listener, Transport
 
@@ -62,7 +64,7 @@ class Broker:
     ----------
     listeners : sequence of Listener
         Owned from here on.
-    secret : bytes
+    keyring : Keyring
         What peers must know.
     name : str
         What this server is called.
@@ -73,13 +75,13 @@ class Broker:
     def __init__(
         self,
         listeners: Sequence[Listener],
-        secret: bytes,
+        keyring: Keyring,
         name: str,
         staff: Staff,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._listeners = listeners
-        self._secret = secret
+        self._keyring = keyring
         self._name = name
         self._staff = staff
         self._limits = limits
@@ -89,6 +91,8 @@ class Broker:
         self._records: OrderedDict[str, SessionRecord] = OrderedDict()
         self._news = threading.Condition()
         self._closing = False
+        self.on_rotate: Callable[[bytes], None] = lambda _: None
+        """Told the new secret: what is written down elsewhere has to follow."""
         staff.on_end = self._on_end
         self._threads = [
             threading.Thread(target=self._accept, args=(one,), name="rpcnb-accept", daemon=True)
@@ -141,7 +145,7 @@ class Broker:
         stranger, kept = transport, False
         try:
             handshake = ServerHandshake(
-                self._secret, self._name, limits=self._limits, channel=transport.channel
+                self._keyring.find, self._name, limits=self._limits, channel=transport.channel
             )
             exchange(transport, handshake, "proved", deadline)
             self._leave_strangers(transport)
@@ -159,21 +163,43 @@ class Broker:
     def _receive(self, transport: Transport, handshake: ServerHandshake) -> bool:
         """Serve a peer that has proved itself; True when its connection lives on elsewhere."""
         request = handshake.request
-        if request.intent is Intent.NEW:
+        obstacle = self._obstacle(request)
+        if obstacle:
+            handshake.refuse(obstacle)
+        elif request.intent is Intent.NEW:
             return self._open_session(transport, handshake)
-        if request.intent is Intent.ASK:
+        elif request.intent is Intent.ASK:
             handshake.accept(request.session_id, 0, self._ending(request.session_id.hex()))
         elif request.intent is Intent.CONTROL:
-            handshake.accept(bytes(16), 0, json.dumps(self.status()))
+            handshake.accept(bytes(16), 0, json.dumps(self._obey(request.session_name)))
         else:
             handshake.refuse("this server cannot resume sessions; connect anew")
         send_due(transport, handshake)
         return False
 
+    def _obstacle(self, request: Agreement) -> str:
+        """Return why a peer that has proved itself gets nothing; empty when it does."""
+        is_admin = self._keyring.is_admin(request.keyid)
+        if is_admin and request.intent is not Intent.CONTROL:
+            return "this key administers the server; it opens no session"
+        if request.intent is Intent.CONTROL and request.session_name and not is_admin:
+            return "this takes the key that administers the server; it is in the connection file"
+        return may_still_connect(request.caveats, time.time())
+
+    def _obey(self, command: str) -> dict[str, object]:
+        """Carry out what an administrator asks for; without a command, tell how things are."""
+        if command in {"rotate", "rotate all"}:
+            self.on_rotate(self._keyring.rotate())
+            if command == "rotate all":
+                for record in self.live_sessions():
+                    self._staff.end(record.session_id, record.pid)
+        return self.status()
+
     # --- sessions ---------------------------------------------------------------------------------
 
     def _open_session(self, transport: Transport, handshake: ServerHandshake) -> bool:
-        ticket = Ticket(secrets.token_hex(16), handshake.request.session_name, 1)
+        request = handshake.request
+        ticket = Ticket(secrets.token_hex(16), request.session_name, 1, request.caveats)
         record = SessionRecord(ticket.session_id, ticket.session_name)
         try:
             self._enter(record)

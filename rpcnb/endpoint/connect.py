@@ -242,6 +242,8 @@ def greet(
         _require_privacy(transport)
         handshake = ClientHandshake(
             secret,
+            keyid=getattr(secret, "keyid", b""),
+            caveats=getattr(secret, "caveats", ""),
             intent=intent,
             session_name=name,
             session_id=session_id,

@@ -11,17 +11,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import json
 import os
 import secrets
 import stat
 import tempfile
+import time
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import AddressError, AuthenticationError
+from rpcnb.core.roles import join_caveats, split_caveats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,8 +45,20 @@ class ConnectionFile:
     """Seconds since the epoch."""
     dedicated: bool = False
     """Its process does nothing but serve: `rpcnb stop` may end it."""
+    admin: str = field(default="", repr=False)
+    """What administers the server; never part of what is shown to be pasted."""
     shortcut: str = ""
     """The same server's Unix socket: a call takes a quarter less time than by loopback TCP."""
+
+
+class Key(bytes):
+    """A secret that knows its name, and the caveats by which it was made from that one."""
+
+    keyid: bytes = b""
+    caveats: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Key {self.keyid.decode()}>"
 
 
 def new_token() -> str:
@@ -53,20 +68,24 @@ def new_token() -> str:
 
 def token_of(secret: bytes, fingerprint: str = "") -> str:
     """Return the token for a secret, and for a certificate where there is one."""
-    text = base64.b32encode(secret).decode().rstrip("=").lower()
+    text = _base32(secret)
     return f"{keyid_of(secret)}.{text}.{fingerprint}" if fingerprint else text
 
 
-def secret_of(token: str) -> bytes:
-    """Return the bytes of a token.
+def _base32(data: bytes) -> str:
+    return base64.b32encode(data).decode().rstrip("=").lower()
+
+
+def secret_of(token: str) -> Key:
+    """Return the secret in a token.
 
     Raises
     ------
     AuthenticationError
         It is no token; the message does not repeat it.
     """
-    parts = token.strip().upper().split(".")
-    text = parts[1] if len(parts) > 1 else parts[0]
+    parts = token.strip().split(".", 3)
+    text = parts[min(1, len(parts) - 1)].upper()
     try:
         secret = base64.b32decode(text + "=" * (-len(text) % 8))
     except (binascii.Error, ValueError):
@@ -74,7 +93,55 @@ def secret_of(token: str) -> bytes:
     if len(secret) != SECRET_NBYTES:
         message = "this is no rpcnb token (52 letters and digits); `rpcnb token` shows it"
         raise AuthenticationError(message) from None
-    return secret
+    key = Key(secret)
+    key.keyid = (parts[0] if len(parts) > 1 else keyid_of(secret)).lower().encode()[:8]
+    key.caveats = parts[3] if len(parts) > 3 else ""
+    return key
+
+
+def narrowed(token: str, caveats: str, fingerprint: str = "") -> str:
+    """Return the token of a share link: `token` with less to it.
+
+    Parameters
+    ----------
+    caveats : str
+        What is taken away; see `rpcnb.core.roles`.
+
+    Raises
+    ------
+    ValueError
+        The caveats are not understood, or too long.
+    """
+    key = secret_of(token)
+    together = join_caveats(key.caveats, caveats)
+    text = _base32(derived(key, caveats))
+    return f"{key.keyid.decode()}.{text}.{fingerprint or fingerprint_in(token)}.{together}"
+
+
+def share_caveats(role: str, functions: str, seconds: float) -> str:
+    """Return the caveats of a share link that is good for so many seconds.
+
+    Raises
+    ------
+    ValueError
+        No such role, or no such patterns.
+    """
+    names = f"functions={functions}" if functions else ""
+    return join_caveats(f"role={role}", names, f"expires={int(time.time() + seconds)}")
+
+
+def derived(secret: bytes, caveats: str) -> bytes:
+    """Return the key of a link, made from the key that it narrows.
+
+    One HMAC for each caveat: the construction of macaroons (Birgisson et al., "Macaroons: Cookies with
+    Contextual Caveats for Decentralized Authorization in the Cloud", 2014). The client sends the
+    caveats, the server goes the same way from its secret, and both prove that they came to the same
+    key. So links are made without asking the server, and verified without a list; taking a caveat
+    away would take undoing an HMAC.
+    """
+    for caveat in split_caveats(caveats):
+        secret = hmac.digest(secret, b"rpcnb caveat:" + caveat.encode(), "sha256")
+    return bytes(secret)
 
 
 def keyid_of(secret: bytes) -> str:
@@ -84,7 +151,7 @@ def keyid_of(secret: bytes) -> str:
 
 def fingerprint_in(token: str) -> str:
     """Return the fingerprint that a token names, or nothing."""
-    return token.strip().lower().split(".")[2] if token.count(".") >= 2 else ""
+    return token.strip().split(".", 3)[2].lower() if token.count(".") >= 2 else ""
 
 
 def fingerprint_of(url: str) -> str:

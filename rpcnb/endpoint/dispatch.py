@@ -293,7 +293,11 @@ class Dispatcher:
         return beside
 
     def _get_function(self, message: GetFunction) -> None:
-        self._answer(message.id, lambda: self.session.get_function(message.name))
+        self._answer(message.id, lambda: self.look_up(message.name))
+
+    def look_up(self, name: str) -> FunctionRef | None:
+        """Return a function of the session by its name."""
+        return self.session.get_function(name)
 
     # --- devices ----------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -23,12 +24,16 @@ from rpcnb.endpoint.broker import Broker
 from rpcnb.endpoint.credentials import (
     ConnectionFile,
     fingerprint_of,
+    narrowed,
     new_token,
+    read_connection_file,
     secret_of,
+    share_caveats,
     shortcut_url,
     token_of,
     write_connection_file,
 )
+from rpcnb.endpoint.keyring import Keyring
 from rpcnb.endpoint.staff import ProcessStaff, Staff, ThreadStaff
 from rpcnb.endpoint.worker import Service, run_worker, serve_on_thread
 from rpcnb.session.backend import backend_module
@@ -108,7 +113,7 @@ class Server:
         self.name = name or os.uname().nodename
         self.token = token or ""
         """What a client needs besides the address; complete once started."""
-        self._secret = secret_of(token) if token else b""
+        self._given = secret_of(token) if token else None
         self._load = (*load, *map(backend_module, device_backends))  # before workers are forked
         self._service = Service(
             name=self.name,
@@ -153,15 +158,16 @@ class Server:
             raise
         try:
             staff.start()
-            self._make_token()
+            keyring = self._make_keys()
             self.function_count = staff.function_count or len(self._service.registry.names())
-            self.connection_file = write_connection_file(self._describe(), self._file)
+            self.connection_file = write_connection_file(self._describe(keyring), self._file)
         except BaseException:
             for listener in listeners:
                 listener.close()
             staff.close()
             raise
-        self._broker = Broker(listeners, self._secret, self.name, staff, self._service.limits)
+        self._broker = Broker(listeners, keyring, self.name, staff, self._service.limits)
+        self._broker.on_rotate = self._rotated
         self._broker.start()
         return self
 
@@ -181,9 +187,33 @@ class Server:
         self._shortcut = shortcut
         return listeners
 
-    def _make_token(self) -> None:
-        self._secret = self._secret or secret_of(new_token())
-        self.token = token_of(self._secret, fingerprint_of(self.url))
+    def _make_keys(self) -> Keyring:
+        keyring = Keyring(self._given or secret_of(new_token()))
+        self.token = token_of(keyring.secret, fingerprint_of(self.url))
+        return keyring
+
+    def _rotated(self, secret: bytes) -> None:
+        """Write the new secret down where clients of this user find it."""
+        self.token = token_of(secret, fingerprint_of(self.url))
+        if self.connection_file is not None:
+            known = read_connection_file(self.connection_file)
+            write_connection_file(replace(known, token=self.token), self.connection_file)
+
+    def share(self, role: str = "inspector", functions: str = "", expires: float = 3600.0) -> str:
+        """Return a link to give away: an address whose token may do less than this server's own.
+
+        Parameters
+        ----------
+        role : str
+            ``inspector``, ``reader``, ``executor`` or ``exec``.
+        functions : str
+            Patterns of the registered functions that may be called, with commas between them; by
+            default all.
+        expires : float [s]
+            From now on; sessions that are open then are closed.
+        """
+        caveats = share_caveats(role, functions, expires)
+        return f"{self.url.partition('?')[0]}#{narrowed(self.token, caveats)}"
 
     def _make_staff(self) -> Staff:
         if self.in_process:
@@ -196,7 +226,7 @@ class Server:
             ignore_end,
         )
 
-    def _describe(self) -> ConnectionFile:
+    def _describe(self, keyring: Keyring) -> ConnectionFile:
         return ConnectionFile(
             self.url,
             self.token,
@@ -204,6 +234,7 @@ class Server:
             self.name,
             VERSION,
             time.time(),
+            admin=token_of(keyring.admin),
             shortcut=self._shortcut,
         )
 

@@ -13,6 +13,7 @@ import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -75,6 +76,10 @@ class Staff(ABC):
     @abstractmethod
     def release(self, transport: Transport) -> None:
         """Give up this process's part in a connection that was handed to `hire`."""
+
+    @abstractmethod
+    def end(self, session_id: str, pid: int) -> None:
+        """End one session in an orderly way; nothing happens when it has ended."""
 
     @abstractmethod
     def close(self) -> None:
@@ -185,6 +190,12 @@ class ProcessStaff(Staff):
         """Close this process's copy only: closing the connection would end it for the worker."""
         os.close(transport.detach())
 
+    def end(self, session_id: str, pid: int) -> None:
+        """Let the worker say goodbye; it is not ours to reap, so its number may be another's."""
+        if session_id in self._working:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
     def close(self) -> None:
         """Let the zygote end its workers, and wait for it."""
         with self._lock:
@@ -256,6 +267,12 @@ class ThreadStaff(Staff):
 
     def release(self, transport: Transport) -> None:
         """Keep it: the thread uses this very object."""
+
+    def end(self, session_id: str, pid: int) -> None:  # noqa: ARG002 -- all run in this process
+        """Close its connection."""
+        closer = self._closers.get(session_id)
+        if closer is not None:
+            closer(STOPPING)
 
     def close(self) -> None:
         """Close the connections and wait for the threads."""

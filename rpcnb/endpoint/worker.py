@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
+from rpcnb.core.roles import grant_of
 from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.dispatch import Dispatcher
 from rpcnb.endpoint.due import DueQueue
@@ -25,6 +26,7 @@ from rpcnb.wire.v1 import WireV1
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rpcnb.core.roles import Role
     from rpcnb.endpoint.zygote import Ticket
     from rpcnb.session.base import RPCSession
     from rpcnb.session.interrupts import SignalInterrupter
@@ -127,13 +129,13 @@ def serve(
     stream = PumpedStream(lambda: due.put(stream.run_pending), limit)
     protocol = WireV1(Side.SERVER, epoch=ticket.epoch, limits=service.limits)
     try:
-        session = open_session(service, stream, interrupter, folder)
+        session = open_session(service, ticket, stream, interrupter, folder)
     except Exception as error:
         LOG.warning("session %s cannot be opened", ticket.session_id, exc_info=True)
         say_sorry(transport, protocol, error)
         return
     try:
-        dispatcher = Dispatcher(session, due if session.is_local_session() else None)
+        dispatcher = make_dispatcher(session, ticket, due if session.is_local_session() else None)
         dispatcher.on_end = on_end
         connection = dispatcher.connection = Connection(transport, protocol, dispatcher)
         opened(connection.close)
@@ -143,8 +145,26 @@ def serve(
         session.shutdown()
 
 
+def make_dispatcher(session: RPCSession, ticket: Ticket, due: DueQueue | None) -> Dispatcher:
+    """Return what serves the session to its client: with a gate, unless the client may do all."""
+    grant = grant_of(ticket.caveats)
+    if grant.is_whole:
+        return Dispatcher(session, due)
+    from rpcnb.endpoint.gate import GatedDispatcher
+
+    return GatedDispatcher(session, grant, _note_refusal, due)
+
+
+def _note_refusal(what: str, needed: Role) -> None:
+    LOG.info("refused %s, which needs the role %s", what, needed)
+
+
 def open_session(
-    service: Service, stream: PumpedStream, interrupter: SignalInterrupter | None, folder: Path
+    service: Service,
+    ticket: Ticket,
+    stream: PumpedStream,
+    interrupter: SignalInterrupter | None,
+    folder: Path,
 ) -> RPCSession:
     """Open what is served: this process, or the next server on the way."""
     if service.open_next is not None:
@@ -154,8 +174,10 @@ def open_session(
     from rpcnb.session.files import WorkFolder
     from rpcnb.session.local import LocalSession
 
+    grant = grant_of(ticket.caveats)
+    registry = service.registry.only(grant.allows_name) if grant.functions else service.registry
     return LocalSession(
-        service.registry,
+        registry,
         backends=make_backends(service.device_backends),
         name=service.name,
         allowed_modules=service.allowed_modules,

@@ -57,6 +57,8 @@ class Ticket:
     """32 hexadecimal digits."""
     session_name: str
     epoch: int
+    caveats: str = ""
+    """What the client may not do; see `rpcnb.core.roles`."""
 
 
 class Zygote:

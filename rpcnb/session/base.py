@@ -33,6 +33,7 @@ from rpcnb.core.errors import (
     rebuild_exception,
 )
 from rpcnb.core.events import SessionState
+from rpcnb.core.roles import Role
 from rpcnb.session.table import SESSION_TABLE
 
 if TYPE_CHECKING:
@@ -149,6 +150,10 @@ class RPCSession(ABC):
     @abstractmethod
     def get_function(self, name: str) -> FunctionRef | None:
         """Look up a function by name; the caller owns the handle.  None when there is none."""
+
+    def role_of(self, name: str) -> Role:  # noqa: ARG002 -- the contract of those who know roles
+        """Return the least role that may call a registered function, whether there is one or not."""
+        return Role.EXECUTOR
 
     @abstractmethod
     def call_func(

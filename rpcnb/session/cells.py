@@ -13,6 +13,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from rpcnb.core.errors import PermissionDenied, SessionError
+from rpcnb.core.roles import Role
 from rpcnb.session.functions import FunctionRegistry
 
 if TYPE_CHECKING:
@@ -152,14 +153,24 @@ class CellRegistry(FunctionRegistry):
         self._server = server
         self._cells = cells
 
-    def add(self, name: str, function: Callable[..., Any], *, override: bool = False) -> None:
-        self._server.add(name, function, override=override)
+    def add(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        *,
+        override: bool = False,
+        role: str = "executor",
+    ) -> None:
+        self._server.add(name, function, override=override, role=role)
 
     def remove(self, name: str) -> None:
         self._server.remove(name)
 
     def get(self, name: str) -> Callable[..., Any] | None:
         return self._cells.functions().get(name) or self._server.get(name)
+
+    def role_of(self, name: str) -> Role:
+        return Role.EXECUTOR if name in self._cells.functions() else self._server.role_of(name)
 
     def names(self) -> list[str]:
         return sorted({*self._server.names(), *self._cells.functions()})

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from reprlib import Repr
 from typing import Any, TypeVar, overload
 
+from rpcnb.core.roles import Role
 from rpcnb.core.values import FunctionInfo, Parameter
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -31,8 +32,17 @@ class FunctionRegistry:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._functions: dict[str, Callable[..., Any]] = {}
+        self._roles: dict[str, Role] = {}
+        """Of the functions that take another role than `Role.EXECUTOR`."""
 
-    def add(self, name: str, function: Callable[..., Any], *, override: bool = False) -> None:
+    def add(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        *,
+        override: bool = False,
+        role: str = "executor",
+    ) -> None:
         """Offer a function.
 
         Parameters
@@ -42,11 +52,13 @@ class FunctionRegistry:
         function : callable
         override : bool
             Replace what has this name; calls that already run are not affected.
+        role : str
+            The least that a caller needs: ``inspector``, ``reader``, ``executor`` or ``exec``.
 
         Raises
         ------
         ValueError
-            The name is malformed, reserved, or taken.
+            The name is malformed, reserved, or taken, or there is no such role.
         TypeError
             Not callable.
         """
@@ -56,19 +68,32 @@ class FunctionRegistry:
             raise ValueError(f"{name!r} cannot name a function; write for example 'demo.blur'")
         if name.startswith(RESERVED):
             raise ValueError(f"{name!r} is reserved: {RESERVED}* are every session's own functions")
+        needed = Role.named(role)
         with self._lock:
             if name in self._functions and not override:
                 raise ValueError(f"{name!r} is registered already; override=True replaces it")
-            self._functions[name] = function
+            self._functions[name], self._roles[name] = function, needed
 
     def remove(self, name: str) -> None:
         """Offer a function no longer; handles to it keep working.  LookupError when there is none."""
         with self._lock:
-            del self._functions[name]
+            del self._functions[name], self._roles[name]
 
     def get(self, name: str) -> Callable[..., Any] | None:
         """Return the function of that name, or None."""
         return self._functions.get(name)
+
+    def role_of(self, name: str) -> Role:
+        """Return the least role that may call the function of that name, if there is one."""
+        return self._roles.get(name, Role.EXECUTOR)
+
+    def only(self, wanted: Callable[[str], bool]) -> FunctionRegistry:
+        """Return a registry of those functions whose names are wanted, as they are now."""
+        chosen = FunctionRegistry()
+        with self._lock:
+            chosen._functions = {n: f for n, f in self._functions.items() if wanted(n)}
+            chosen._roles = dict(self._roles)
+        return chosen
 
     def names(self) -> list[str]:
         """Return all names, sorted."""
@@ -88,9 +113,9 @@ REGISTRY = FunctionRegistry()
 def register(name: Function, /) -> Function: ...
 @overload
 def register(
-    name: str | None = None, *, override: bool = False
+    name: str | None = None, *, override: bool = False, role: str = "executor"
 ) -> Callable[[Function], Function]: ...
-def register(name: Any = None, *, override: bool = False) -> Any:
+def register(name: Any = None, *, override: bool = False, role: str = "executor") -> Any:
     """Offer a function to whoever connects to a session of this process.
 
     Parameters
@@ -99,6 +124,10 @@ def register(name: Any = None, *, override: bool = False) -> Any:
         What callers ask for; the function's own name by default.
     override : bool
         Replace a function of the same name.
+    role : str
+        The least that a caller needs: ``inspector`` (a function that only tells something about the
+        server, say), ``reader``, ``executor`` or ``exec``. It matters for share links; see
+        SECURITY.md.
 
     Examples
     --------
@@ -108,7 +137,7 @@ def register(name: Any = None, *, override: bool = False) -> Any:
     """
 
     def decorate(function: Function) -> Function:
-        REGISTRY.add(name or function.__name__, function, override=override)
+        REGISTRY.add(name or function.__name__, function, override=override, role=role)
         return function
 
     if callable(name):

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rpcnb.core.device import Device
+    from rpcnb.core.roles import Role
     from rpcnb.core.values import ArrayRef, Value
     from rpcnb.session.backend import ArrayBackend
     from rpcnb.session.cells import Cells
@@ -148,6 +149,9 @@ class LocalSession(RPCSession):
             return None
         handle = self.handles.issue(function, TypeCode.FUNCTION)
         return FunctionRef(handle, describe_function(function, name))
+
+    def role_of(self, name: str) -> Role:
+        return self.registry.role_of(name)
 
     def call_func(
         self,

@@ -4,7 +4,7 @@ What a broker exposes to anybody who can reach it is this file. It knows four me
 binary layout (little-endian), of which none is longer than 1.1 KiB::
 
     ClientHello   magic 8 | version u16 | intent u8 | key id 8 | nonce 32 | session id 16
-                  | epoch u16 | length u8 | session name ≤ 64
+                  | epoch u16 | length u8 | session name ≤ 64 | length u16 | caveats ≤ 512
     ServerHello   magic 8 | version u16 | nonce 32 | length u8 | server name ≤ 64 | HMAC("S") 32
     ClientProof   HMAC("C") 32
     ServerReady   status u8 | session id 16 | epoch u16 | length u16 | text ≤ 1024 | HMAC("A") 32
@@ -57,8 +57,10 @@ SECRET_NBYTES = 16
 _NONCE_NBYTES = _PROOF_NBYTES = 32
 _NAME_NBYTES = 64
 _TEXT_NBYTES = 1024
+_CAVEATS_NBYTES = 512
 _VERSION = Struct("<H")
 _VERSIONS = Struct("<HH")
+_LENGTH = Struct("<H")
 _HELLO = Struct("<B8s32s16sH")
 _READY = Struct("<B16sHH")
 _REFUSAL = 0  # in place of a version
@@ -94,6 +96,10 @@ class Agreement:
     """What the server added in words."""
     resume_key: bytes = field(default=b"", repr=False)
     """A secret of this session only, which both derived and nobody sent."""
+    keyid: bytes = b""
+    """In a request: which of the server's secrets the client has."""
+    caveats: str = ""
+    """In a request: by which its key is narrower than that; the server is to heed them."""
 
 
 class Handshake(ABC):
@@ -231,6 +237,8 @@ class ClientHandshake(Handshake):
         What for.
     keyid : bytes
         Which of the server's secrets, at most 8 bytes.
+    caveats : str
+        By which `secret` was made from that one; at most 512 bytes.
     limits : Limits
         `preauth_bytes` applies.
     channel : bytes
@@ -248,6 +256,7 @@ class ClientHandshake(Handshake):
         epoch: int = 0,
         intent: Intent = Intent.NEW,
         keyid: bytes = b"",
+        caveats: str = "",
         limits: Limits = DEFAULT_LIMITS,
         channel: bytes = b"",
         nonce: bytes | None = None,
@@ -258,7 +267,10 @@ class ClientHandshake(Handshake):
         if len(keyid) > 8 or len(session_id) != 16:
             raise ValueError("a key id has at most 8 bytes, a session id has 16")
         fixed = _HELLO.pack(intent, keyid, _checked_nonce(nonce), session_id, epoch)
-        self._hello = fixed + _prefixed(session_name)
+        encoded = caveats.encode()
+        if len(encoded) > _CAVEATS_NBYTES:
+            raise ValueError(f"caveats of {len(encoded)} bytes: {_CAVEATS_NBYTES} at most")
+        self._hello = fixed + _prefixed(session_name) + _LENGTH.pack(len(encoded)) + encoded
         super().__init__(limits, channel)
 
     def _run(self) -> _Steps:
@@ -314,7 +326,8 @@ class ServerHandshake(Handshake):
     Parameters
     ----------
     secrets : bytes or callable
-        The secret, or what gives the secret for a key id of 8 bytes, None when there is none.
+        The secret, or what gives the secret for a key id of 8 bytes and caveats, None when there is
+        none.
     server_name : str
         Shown to people, at most 64 bytes of UTF-8.
     limits : Limits
@@ -327,7 +340,7 @@ class ServerHandshake(Handshake):
 
     def __init__(
         self,
-        secrets: bytes | Callable[[bytes], bytes | None],
+        secrets: bytes | Callable[[bytes, str], bytes | None],
         server_name: str = "",
         *,
         limits: Limits = DEFAULT_LIMITS,
@@ -363,21 +376,30 @@ class ServerHandshake(Handshake):
             raise HandshakeError(_versions_differ(str(version), str(VERSION)))
         intent, keyid, _, session_id, epoch = _HELLO.unpack((yield _HELLO.size))
         session_name = yield from _read_name()
+        caveats = yield from _read_caveats()
         if intent not in set(Intent):
             raise HandshakeError(f"the client came with the unknown intent {intent}")
-        self._key = self._find_key(keyid)
+        self._key = self._find_key(keyid, caveats)
         self._send(MAGIC + _VERSION.pack(VERSION) + self._hello)
         self._send(self._proof(self._key, b"S"))
         expected = self._proof(self._key, b"C")
         if not hmac.compare_digest((yield _PROOF_NBYTES), expected):
             raise AuthenticationError("the client does not know the secret")
         self._request = Agreement(
-            session_id, epoch, session_name, self._server_name, version, Intent(intent)
+            session_id,
+            epoch,
+            session_name,
+            self._server_name,
+            version,
+            Intent(intent),
+            keyid=keyid,
+            caveats=caveats,
         )
         self.proved = True
 
-    def _find_key(self, keyid: bytes) -> bytes:
-        secret = self._secrets if isinstance(self._secrets, bytes) else self._secrets(keyid)
+    def _find_key(self, keyid: bytes, caveats: str) -> bytes:
+        known = self._secrets
+        secret = known if isinstance(known, bytes) else known(keyid, caveats)
         # Somebody who guesses key ids must not learn from the answer, or its time, which exist.
         return token_bytes(32) if secret is None else _checked_secret(secret)
 
@@ -452,6 +474,16 @@ def _read_name() -> Generator[int, bytes, str]:
         raise LimitExceeded("handshake name", length, _NAME_NBYTES)
     name = _shown((yield length)) if length else ""
     return name.replace("\n", "�")
+
+
+def _read_caveats() -> Generator[int, bytes, str]:
+    (length,) = _LENGTH.unpack((yield _LENGTH.size))
+    if length > _CAVEATS_NBYTES:
+        raise LimitExceeded("handshake caveats", length, _CAVEATS_NBYTES)
+    text = (yield length) if length else b""
+    if not text.isascii():
+        raise HandshakeError("caveats that are no text")
+    return text.decode()
 
 
 def _shown(text: bytes) -> str:

@@ -20,6 +20,7 @@ from rpcnb.core.limits import Limits
 from rpcnb.endpoint.broker import REMEMBERED, Broker, SessionRecord
 from rpcnb.endpoint.connect import ask_status, greet, open_session
 from rpcnb.endpoint.credentials import new_token, secret_of
+from rpcnb.endpoint.keyring import Keyring
 from rpcnb.endpoint.server import Server
 from rpcnb.endpoint.staff import ThreadStaff
 from rpcnb.session.functions import FunctionRegistry
@@ -172,7 +173,7 @@ class Lazy(ThreadStaff):
 
 
 def make_broker(listener: Listener, **limits: int) -> Broker:
-    return Broker([listener], SECRET, "test", Lazy(), Limits(**limits))
+    return Broker([listener], Keyring(SECRET), "test", Lazy(), Limits(**limits))
 
 
 def test_old_endings_are_forgotten(monkeypatch) -> None:
@@ -256,7 +257,7 @@ def test_an_error_of_its_own_ends_only_that_greeting(caplog) -> None:
             raise ZeroDivisionError
 
     listener = transports.listen("tcp://127.0.0.1:0")
-    broker = Broker([listener], SECRET, "test", Broken(), Limits())
+    broker = Broker([listener], Keyring(SECRET), "test", Broken(), Limits())
     broker.start()
     with pytest.raises((ConnectionClosed, HandshakeError)):
         greet(listener.url, SECRET, 5.0, Intent.NEW)

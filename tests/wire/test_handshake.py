@@ -80,7 +80,8 @@ def test_the_server_learns_what_is_asked_for_once_it_is_proved():
     other.receive_data(one.data_to_send())
     assert other.proved
     assert not other.done
-    assert other.request == Agreement(SESSION, 7, "mine", "lab", 1, Intent.ASK)
+    asked = Agreement(SESSION, 7, "mine", "lab", 1, Intent.ASK, keyid=bytes(8))
+    assert other.request == asked
 
 
 def test_the_resume_key_is_new_for_each_session():
@@ -96,12 +97,44 @@ def test_the_resume_key_is_new_for_each_session():
 def test_a_secret_is_found_by_its_key_id():
     asked = []
 
-    def find(keyid):
-        asked.append(keyid)
+    def find(keyid, caveats):
+        asked.append((keyid, caveats))
         return SECRET
 
-    exchange(client(keyid=b"laptop"), server(find))
-    assert asked == [b"laptop\0\0"]
+    exchange(client(keyid=b"laptop", caveats="role=reader"), server(find))
+    assert asked == [(b"laptop\0\0", "role=reader")]
+
+
+def test_caveats_reach_the_server_and_are_part_of_what_is_proved():
+    one, other = client(caveats="role=reader"), server()
+    hello = one.data_to_send()
+    other.receive_data(hello.replace(b"reader", b"author"))
+    with pytest.raises(AuthenticationError):
+        one.receive_data(other.data_to_send())
+    one, other = client(caveats="role=reader"), server()
+    other.receive_data(one.data_to_send())
+    one.receive_data(other.data_to_send())
+    other.receive_data(one.data_to_send())
+    assert other.request.caveats == "role=reader"
+
+
+def test_caveats_have_a_largest_size_and_are_ascii():
+    hello = client(caveats="x" * 512).data_to_send()
+    server().receive_data(hello)
+    with pytest.raises(LimitExceeded, match="caveats"):
+        server().receive_data(hello.replace(b"\0\2xxx", b"\1\2xxx"))
+    with pytest.raises(HandshakeError, match="no text"):
+        server().receive_data(hello.replace(b"xxx", b"x\xffx"))
+    with pytest.raises(ValueError, match="at most"):
+        client(caveats="x" * 513)
+
+
+def test_what_is_special_about_the_channel_is_part_of_what_is_proved():
+    one, other = client(channel=b"this"), server(channel=b"that")
+    other.receive_data(one.data_to_send())
+    with pytest.raises(AuthenticationError):
+        one.receive_data(other.data_to_send())
+    exchange(client(channel=b"this"), server(channel=b"this"))
 
 
 @given(cuts=st.lists(st.integers(1, 40), min_size=1))
@@ -173,7 +206,7 @@ def test_a_server_refuses_a_client_that_does_not_know_the_secret():
 
 
 def test_an_unknown_key_id_looks_like_a_wrong_secret():
-    known, unknown = server(OTHER), server(lambda keyid: None)
+    known, unknown = server(OTHER), server(lambda keyid, caveats: None)
     hello = client().data_to_send()
     known.receive_data(hello)
     unknown.receive_data(hello)
@@ -366,7 +399,7 @@ def test_noise_never_gives_an_agreement(noise, after):
 @pytest.mark.parametrize("length_at", [67, 68])
 def test_a_name_that_is_too_long_is_refused_at_its_announcement(length_at):
     hello = bytearray(client().data_to_send())
-    assert len(hello) == 70
+    assert len(hello) == 72
     hello[69] = 65
     with pytest.raises(LimitExceeded, match="name"):
         server().receive_data(hello)
@@ -382,7 +415,7 @@ def test_an_unknown_intent_is_refused():
 def test_bytes_before_the_proof_are_limited():
     other = server(limits=Limits(preauth_bytes=100))
     other.receive_data(client().data_to_send())
-    with pytest.raises(LimitExceeded, match="handshake of 102"):
+    with pytest.raises(LimitExceeded, match="handshake of 104"):
         other.receive_data(bytes(32))
 
 
@@ -411,7 +444,7 @@ def test_the_secret_is_in_no_message_and_no_repr():
     assert all(SECRET[:8] not in data for data in recorded())
     one, other = client(), server()
     exchange(one, other)
-    assert "key" not in repr(one.result)
+    assert "resume_key" not in repr(one.result)
     assert SECRET.decode()[:8] not in f"{one!r}{other!r}{one.result!r}"
 
 

@@ -1,0 +1,68 @@
+"""A server's secrets; the keys of share links follow from them and are kept nowhere."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+
+from rpcnb.core.roles import grant_of
+from rpcnb.endpoint.credentials import SECRET_NBYTES, derived, keyid_of
+
+NO_KEYID = bytes(8)
+"""Sent by a client that was given a secret without its name."""
+
+
+class Keyring:
+    """The secrets of one server.  Thread-safe.
+
+    Parameters
+    ----------
+    secret : bytes
+        Opens sessions.
+    admin : bytes, optional
+        Administers the server, and opens no session; by default a fresh one.
+    """
+
+    def __init__(self, secret: bytes, admin: bytes | None = None) -> None:
+        self.admin = secrets.token_bytes(SECRET_NBYTES) if admin is None else admin
+        self._lock = threading.Lock()
+        self._secret = secret
+
+    def __repr__(self) -> str:
+        return f"<Keyring {keyid_of(self._secret)}>"
+
+    @property
+    def secret(self) -> bytes:
+        """What opens sessions now."""
+        return self._secret
+
+    def find(self, keyid: bytes, caveats: str = "") -> bytes | None:
+        """Return the key that a client should have; None when there is none of that name."""
+        secret = self._secret
+        if keyid in {NO_KEYID, keyid_of(secret).encode()}:
+            return derived(secret, caveats)
+        if self.is_admin(keyid) and not caveats:
+            return self.admin
+        return None
+
+    def is_admin(self, keyid: bytes) -> bool:
+        """Tell whether a key administers the server."""
+        return keyid == keyid_of(self.admin).encode()
+
+    def rotate(self) -> bytes:
+        """Replace the secret that opens sessions; all links made from it are worth nothing then."""
+        with self._lock:
+            self._secret = secrets.token_bytes(SECRET_NBYTES)
+            return self._secret
+
+
+def may_still_connect(caveats: str, now: float) -> str:
+    """Return why a link opens nothing (any more); empty when it does.
+
+    `now` is in seconds since the epoch.
+    """
+    try:
+        expires = grant_of(caveats).expires
+    except ValueError as error:
+        return f"this link cannot be understood: {error}"
+    return "this link has expired; ask for a new one" if now >= expires else ""
