@@ -33,14 +33,35 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         description = f"{text[0].upper()}{text[1:]}."
         parser = commands.add_parser(name, parents=[common], help=text, description=description)
         parser.set_defaults(run=run)
-        which = parser.add_mutually_exclusive_group()
+        which: Any = parser if name == "token" else parser.add_mutually_exclusive_group()
         which.add_argument("path", nargs="?", metavar="PATH", help="connection file of the server")
         which.add_argument("--port", type=port_number, help="TCP port of the server")
+        if name == "token":
+            _describe_rotation(parser)
+
+
+def _describe_rotation(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "`rpcnb token rotate` replaces the secret first: all tokens and links are worthless then, and "
+        "the sessions that were opened with them are ended."
+    )
+    parser.add_argument(
+        "--keep-sessions", action="store_true", help="with rotate: let open sessions go on"
+    )
 
 
 def run_token(args: argparse.Namespace) -> int:
-    """Show the secret of one server; asked for by name, so also where no terminal is."""
+    """Show the secret of one server, perhaps a new one; asked for by name, so also to no terminal."""
+    rotate = args.path == "rotate"
+    if rotate:
+        args.path = None
     info = find_server(args)
+    if rotate:
+        from rpcnb.endpoint.connect import ask_status
+
+        command = "rotate" if args.keep_sessions else "rotate all"
+        ask_status(info.url, info.admin, command=command)
+        info = find_server(args)  # the server has written its file anew
     print(how_to_connect(info.url, info.token))
     return 0
 
@@ -163,13 +184,19 @@ def how_to_connect(url: str, token: str) -> str:
     """Return what a person needs to connect: the line to paste, and the secret."""
     where = short_address(url)
     if url.startswith("tls://"):
-        return f"  paste into a notebook:  %connect_remote rpcnb://{from_elsewhere(where)}/#{token}"
+        return f"  paste into a notebook:  %connect_remote {address_of(url)}#{token}"
     return f"  paste into a notebook:  %connect_remote {where}\n  token, when asked:      {token}"
 
 
 def short_address(url: str) -> str:
     """Return an address as users write it."""
     return url.removeprefix("tcp://").removeprefix("tls://").partition("?")[0]
+
+
+def address_of(url: str) -> str:
+    """Return an address to which ``#`` and a token can be added, as other machines write it."""
+    where = short_address(url)
+    return f"rpcnb://{from_elsewhere(where)}/" if url.startswith("tls://") else where
 
 
 def from_elsewhere(where: str) -> str:

@@ -27,6 +27,7 @@ from rpcnb.endpoint.credentials import (
     find_token,
     fingerprint_in,
     read_connection_file,
+    remember_token,
     secret_of,
 )
 from rpcnb.endpoint.greeting import exchange
@@ -204,6 +205,7 @@ def open_socket(target: Target, token: str | None, timeout: float | None, name: 
         protocol,
         agreement,
         url=url,
+        keep_token=lambda: remember_token(url, token),
         autopsy=lambda reason: how_it_ended(url, secret, agreement, reason),
     )
 
@@ -303,10 +305,16 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def ask_status(url: str, token: str, timeout: float = 5.0) -> dict[str, object]:
-    """Ask a server for its status, without opening a session."""
+def ask_status(
+    url: str, token: str, timeout: float = 5.0, *, command: str = ""
+) -> dict[str, object]:
+    """Ask a server for its status, without opening a session.
+
+    With the token that administers it, after a command: ``rotate`` replaces the secret, and ``rotate
+    all`` also ends the sessions that were opened with it.
+    """
     url = secured(url, token)
-    transport, agreement = greet(url, secret_of(token), timeout, Intent.CONTROL)
+    transport, agreement = greet(url, secret_of(token), timeout, Intent.CONTROL, name=command)
     transport.close()
     status = json.loads(agreement.text)
     if not isinstance(status, dict):

@@ -23,6 +23,7 @@ from rpcnb.core.events import EVENTS, SessionChanged, SessionState
 from rpcnb.core.values import PLAIN_TYPES
 from rpcnb.endpoint import callback, transfer
 from rpcnb.endpoint.connection import Connection
+from rpcnb.endpoint.credentials import place_of
 from rpcnb.endpoint.forks import forget_in_children
 from rpcnb.endpoint.housekeeper import HOUSEKEEPER
 from rpcnb.endpoint.interrupt import MAIN_THREAD, InterruptShield
@@ -93,6 +94,8 @@ class SocketSession(RPCSession):
         What the handshake gave: session id, names.
     url : str
         How it was reached; for messages.
+    keep_token : callable, optional
+        Keeps what opened the session where it is found by address.
     autopsy : callable, optional
         Given the reason when the connection is lost; returns what the open calls are told, after
         having asked the server how the session ended. May take seconds.
@@ -106,11 +109,13 @@ class SocketSession(RPCSession):
         *,
         url: str = "",
         autopsy: Callable[[Exception], Exception] | None = None,
+        keep_token: Callable[[], None] | None = None,
     ) -> None:
         self.name = agreement.server_name or url
         self.url = url
         self.agreement = agreement
         self._autopsy = autopsy
+        self._keep_token = keep_token
         self._closing = False
         self._released: deque[tuple[int, int, int]] = deque()
         self._devices: dict[Device, DeviceAPI] = {}
@@ -121,6 +126,12 @@ class SocketSession(RPCSession):
         self._waiter = Waiter(self, self._connection, self._shield)
         HOUSEKEEPER.register(self)
         forget_in_children(self)
+
+    def remember(self) -> str:
+        if self._keep_token is None:
+            return super().remember()
+        self._keep_token()
+        return place_of(self.url).removeprefix("tcp://")
 
     # --- functions ----------------------------------------------------------------------------
 

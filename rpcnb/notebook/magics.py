@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
 
+HINT = (
+    "This cell holds a secret, which is saved with the notebook. Run {variable}.remember() once, and "
+    "write  %connect_remote {address}  here."
+)
+
+
 @magics_class
 class RemoteMagics(Magics):
     """`%connect_remote` and its like."""
@@ -53,6 +59,8 @@ class RemoteMagics(Magics):
             if args.trust:
                 TRUSTED.add(remote)
             self._namespace[variable] = remote
+            if "#" in args.url:
+                print(HINT.format(variable=variable, address=without_secret(args.url)))
             display(remote)
 
     @line_magic
@@ -131,6 +139,7 @@ def ask_for_token(why: str) -> str | None:
     """Ask for a secret, hidden; None where nobody can be asked, or nothing was typed."""
     print(why)
     try:
-        return getpass.getpass("token (hidden; empty gives up): ").strip() or None
+        typed = getpass.getpass("token, or the whole line (hidden; empty gives up): ").strip()
+        return typed.rpartition("#")[2] or None
     except (StdinNotImplementedError, EOFError):
         return None

@@ -382,6 +382,21 @@ class Remote:
         """
         self.session.cancel_call(call)
 
+    def remember(self) -> str:
+        """Keep this connection's secret in a file that only you can read.
+
+        Returns
+        -------
+        str
+            The address, without a secret, with which you can connect from now on.
+
+        Raises
+        ------
+        SessionError
+            The session took no secret.
+        """
+        return self.session.remember()
+
     # --- ending ---------------------------------------------------------------------------------
 
     @property

@@ -29,6 +29,7 @@ from rpcnb.core.errors import (
     DeadlineExceeded,
     ErrorInfo,
     RemoteCancelled,
+    SessionError,
     describe_exception,
     rebuild_exception,
 )
@@ -150,6 +151,16 @@ class RPCSession(ABC):
     @abstractmethod
     def get_function(self, name: str) -> FunctionRef | None:
         """Look up a function by name; the caller owns the handle.  None when there is none."""
+
+    def remember(self) -> str:
+        """Keep what opened this session for next time; return the address that is enough then.
+
+        Raises
+        ------
+        SessionError
+            It took no secret.
+        """
+        raise SessionError(f"the session {self.name!r} was opened without a secret")
 
     def role_of(self, name: str) -> Role:  # noqa: ARG002 -- the contract of those who know roles
         """Return the least role that may call a registered function, whether there is one or not."""

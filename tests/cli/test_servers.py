@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 import rpcnb
 from rpcnb.cli import main
-from rpcnb.cli.servers import duration, short_address
+from rpcnb.cli.servers import duration, how_to_connect, short_address
+from rpcnb.core.errors import AuthenticationError, HandshakeError, RpcnbError
+from rpcnb.endpoint.connect import ask_status
 from rpcnb.endpoint.credentials import (
     ConnectionFile,
     new_token,
@@ -131,3 +134,48 @@ def test_a_file_that_is_no_connection_file_ends_with_2(
 )
 def test_durations_read_well(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_rotated_token_replaces_the_old_one_everywhere(
+    server: rpcnb.Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, link = server.token, server.share("executor")
+    session = rpcnb.connect(server.url, old)
+    assert main(["token", "rotate"]) == 0
+    assert server.token != old
+    assert server.token in capsys.readouterr().out
+    with pytest.raises(RpcnbError, match=r"server is stopping|was lost|closed"):
+        session.ping()
+    for worthless in (old, link.partition("#")[2]):
+        with pytest.raises(AuthenticationError):
+            rpcnb.connect(server.url, worthless)
+    with rpcnb.connect(short_address(server.url)) as found:
+        assert found.ping() > 0
+    session.close()
+
+
+def test_sessions_may_outlive_their_token(
+    server: rpcnb.Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = server.url.rpartition(":")[2]
+    with rpcnb.connect(server.url, server.token) as session:
+        assert main(["token", "rotate", "--keep-sessions", "--port", port]) == 0
+        assert session.ping() > 0
+
+
+def test_the_token_of_sessions_rotates_nothing(server: rpcnb.Server) -> None:
+    for token in (server.token, server.share("exec").partition("#")[2]):
+        with pytest.raises(HandshakeError, match="takes the key that administers"):
+            ask_status(server.url, token, command="rotate")
+    assert server.connection_file is not None
+    admin = read_connection_file(server.connection_file).admin
+    with pytest.raises(HandshakeError, match="opens no session"):
+        rpcnb.connect(server.url, admin)
+
+
+def test_beyond_this_machine_one_line_is_all_there_is_to_paste() -> None:
+    url = f"tls://0.0.0.0:9090?fingerprint={'f' * 52}"
+    line = how_to_connect(url, f"keyid.secret.{'f' * 52}")
+    host = os.uname().nodename
+    assert line.endswith(f"%connect_remote rpcnb://{host}:9090/#keyid.secret.{'f' * 52}")
+    assert short_address(url) == "0.0.0.0:9090"

@@ -123,6 +123,29 @@ def test_an_unknown_secret_is_asked_for_once_and_kept_private(
     assert stranger.server.token not in html_of(shown) + shown.stdout
 
 
+def test_a_secret_in_a_cell_is_pointed_out_and_can_be_remembered(
+    shell: Shell, stranger: Stranger
+) -> None:
+    link = stranger.server.share("executor").partition("#")[2]
+    shown = shell.run(f"%connect_remote {stranger.address}#{link}")
+    assert f"remote.remember() once, and write  %connect_remote {stranger.address}" in shown.stdout
+    assert link.split(".")[1] not in html_of(shown) + shown.stdout
+    shell.run("address = remote.remember(); remote.close()")
+    assert shell["address"] == stranger.address
+    again = shell.run(f"%connect_remote {stranger.address}")
+    assert "secret" not in again.stdout
+    assert shell["remote"].get_function("lab.add")(1) == 2
+
+
+def test_the_whole_line_may_be_pasted_where_the_token_is_asked_for(
+    shell: Shell, stranger: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = f"%connect_remote {stranger.address}/#{stranger.server.token}"
+    monkeypatch.setattr(getpass, "getpass", lambda prompt: line)
+    shell.run(f"%connect_remote {stranger.address}")
+    assert shell["remote"].get_function("lab.add")(1) == 2
+
+
 @pytest.mark.parametrize(
     "answer", ["", "wrong", new_token(), EOFError(), StdinNotImplementedError()]
 )
