@@ -49,6 +49,8 @@ class Case:
     arguments: dict[str, Any] = field(default_factory=dict)
     limit_arguments: dict[str, Any] = field(default_factory=dict)
     """What the limit is told besides."""
+    our_arguments: dict[str, Any] = field(default_factory=dict)
+    """What rpcnb's probe is told besides."""
     server: str = "rpcnb"
     """``rpcnb``, ``gateway``, or empty where none is needed."""
     clients: int = 1
@@ -59,6 +61,7 @@ class Case:
         return (
             self.server == "rpcnb"
             and self.probe in PEER_PROBES
+            and self.limit != "memcpy"
             and self.arguments.get("nbytes", 0) <= 64 * MIB
         )
 
@@ -77,6 +80,21 @@ def copies(nbytes: int, label: str, number: int, target: float | None, **more: A
             "bulk",
             placement="two" if nbytes >= MIB else "one",
             arguments={"nbytes": nbytes, "number": number, "direction": direction},
+        )
+        for direction in ("upload", "download")
+    ]
+
+
+def same_host(nbytes: int, label: str, number: int) -> list[Case]:
+    """Return copies through shared memory, whose limit is one from memory to memory."""
+    return [
+        Case(
+            (Figure(f"same host: {direction} {label}", target=1.2),),
+            "bulk",
+            "memcpy",
+            "one",
+            {"nbytes": nbytes, "number": number, "direction": direction},
+            our_arguments={"shared": True},
         )
         for direction in ("upload", "download")
     ]
@@ -130,6 +148,13 @@ CASES: list[Case] = [
     *copies(64 * MIB, "64 MiB", 7, 1.15),
     *copies(256 * MIB, "256 MiB", 3, 1.15),
     *copies(64 * MIB, "64 MiB, new memory", 5, None, probe="bulk_new"),
+    *same_host(MIB, "1 MiB", 300),
+    *same_host(64 * MIB, "64 MiB", 7),
+    Case(
+        (Figure("same host: view of 64 MiB", target=50e-6),),
+        "shared_view",
+        arguments={"nbytes": 64 * MIB, "number": 100},
+    ),
     Case((Figure("connect"),), "connecting", "connecting", "free", {"number": 15}),
     Case(
         (Figure("fresh process to first call", target=1.5),), "first_call", "first_exchange", "free"

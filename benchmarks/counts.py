@@ -91,13 +91,17 @@ class CountedRemote:
     ----------
     server : dict
         Its ``url`` and ``token``.
+    shared : bool
+        Whether large arrays may lie in shared memory.
     """
 
-    def __init__(self, server: dict[str, Any]) -> None:
+    def __init__(self, server: dict[str, Any], *, shared: bool = False) -> None:
         inner, agreement = greet(server["url"], secret_of(server["token"]), 10.0, Intent.NEW)
         self.transport = CountedTransport(inner)
         protocol = WireV1(Side.CLIENT, epoch=agreement.epoch)
         self._session = SocketSession(self.transport, protocol, agreement)
+        if not shared:
+            self._session.memory.close()
         self.remote = Remote(self._session)
 
     def count(self, action: Callable[[], object]) -> Counts:

@@ -243,6 +243,16 @@ def _bulk_with(
         return time_transfers(lambda: ask(b"n"), download, lambda: checksum(words), number)
 
 
+def memcpy(server: dict[str, Any], nbytes: int, number: int, direction: str) -> Figures:
+    """Time one copy from memory to memory, both touched before; no socket is used."""
+    del server, direction
+    words = some_bytes(nbytes)
+    copy = words.copy()
+    return time_transfers(
+        lambda: renew(words), lambda: np.copyto(copy, words), lambda: checksum(copy), number
+    )
+
+
 def connecting(server: dict[str, Any], number: int) -> Figures:
     """Time connecting and the first exchange; the server forks, as rpcnb's does."""
     times = []

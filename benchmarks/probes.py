@@ -5,6 +5,7 @@ Each runs in a fresh process and returns the same kind of figures as its limit i
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections import deque
@@ -77,8 +78,11 @@ def together(server: dict[str, Any], seconds: float) -> Figures:
         return count_for(remote.get_function("bench.nothing"), seconds)
 
 
-def bulk(server: dict[str, Any], nbytes: int, number: int, direction: str) -> Figures:
-    """Copy between memory on both sides that is there already."""
+def bulk(
+    server: dict[str, Any], nbytes: int, number: int, direction: str, *, shared: bool = False
+) -> Figures:
+    """Copy between memory on both sides that is there already; by the socket unless `shared`."""
+    share(wanted=shared)
     with connect(server) as remote:
         words = some_bytes(nbytes)
         array = remote.array(words)
@@ -95,6 +99,7 @@ def bulk(server: dict[str, Any], nbytes: int, number: int, direction: str) -> Fi
 
 def bulk_new(server: dict[str, Any], nbytes: int, number: int, direction: str) -> Figures:
     """Copy into memory that is made for it: ``remote.array(x)`` and ``a.to_numpy()``."""
+    share(wanted=False)
     with connect(server) as remote:
         probe = new_upload if direction == "upload" else new_download
         return probe(remote, some_bytes(nbytes), number)
@@ -121,6 +126,20 @@ def new_download(remote: Remote, words: np.ndarray, number: int) -> Figures:
         lambda: checksum(copies[0]),
         number,
     )
+
+
+def shared_view(server: dict[str, Any], nbytes: int, number: int) -> Figures:
+    """Look at an array over there where it is, without a copy."""
+    with connect(server) as remote:
+        array = remote.array(some_bytes(nbytes))
+        return time_each(lambda: array.to_numpy(copy=False), number)
+
+
+def share(*, wanted: bool) -> None:
+    """Choose between shared memory and the socket for the arrays of this process."""
+    from rpcnb.endpoint.shared_memory import SWITCH
+
+    os.environ[SWITCH] = "on" if wanted else "off"
 
 
 def connecting(server: dict[str, Any], number: int) -> Figures:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from benchmarks.cases import Case, Figure
     from benchmarks.child import Figures
 
+NOTHING: Mapping[str, Any] = {}
+
 
 @dataclass(slots=True)
 class Result:
@@ -94,11 +96,15 @@ class Runner:
         sides: dict[str, Figures] = {}
         for side in ("limit", "rpcnb") if limit_first else ("rpcnb", "limit"):
             if side == "rpcnb":
-                sides[side] = self._probe(case, f"benchmarks.probes:{case.probe}", case.server)
+                sides[side] = self._probe(
+                    case, f"benchmarks.probes:{case.probe}", case.server, case.our_arguments
+                )
             elif case.limit == "direct":
                 sides[side] = self._probe(case, f"benchmarks.probes:{case.probe}", "rpcnb")
             elif case.limit:
-                sides[side] = self._probe(case, f"benchmarks.limits:{case.limit}", "limit")
+                sides[side] = self._probe(
+                    case, f"benchmarks.limits:{case.limit}", "limit", case.limit_arguments
+                )
         for result in results:
             result.rpcnb.append(sides["rpcnb"][result.figure.key])
             if "limit" in sides:
@@ -119,17 +125,17 @@ class Runner:
                 if result.figure.key in found:
                     result.peers.setdefault(name, []).append(found[result.figure.key])
 
-    def _probe(self, case: Case, function: str, kind: str) -> Figures:
+    def _probe(
+        self, case: Case, function: str, kind: str, besides: Mapping[str, Any] = NOTHING
+    ) -> Figures:
         place = self._placements.get(case.placement)
         if place is None:
             raise LookupError("this machine lends us one core only")
-        arguments = dict(case.arguments)
+        arguments = {**case.arguments, **besides}
         if kind:
             arguments["server"] = self._server(kind, place.server)
         if "." in kind:
             arguments["peer"] = kind
-        if kind == "limit":
-            arguments |= case.limit_arguments
         found = probe_together(function, place.client, case.clients, **arguments)
         if case.clients == 1:
             return found[0]

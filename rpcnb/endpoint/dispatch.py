@@ -14,6 +14,7 @@ from rpcnb.core.errors import ErrorInfo, RpcnbError, SessionError, describe_exce
 from rpcnb.core.values import FunctionRef, Handle, TypeCode
 from rpcnb.endpoint.lanes import Lane
 from rpcnb.endpoint.serve_copies import Downloads, Uploads
+from rpcnb.endpoint.serve_memory import MEMORY_OPERATIONS
 from rpcnb.session.base import (
     DEFAULT_OPTIONS,
     ENDED_CALL,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from rpcnb.endpoint.connection import Connection
     from rpcnb.endpoint.due import Due, DueQueue
     from rpcnb.endpoint.pending import Pending
+    from rpcnb.endpoint.serve_memory import AdoptedMemory
     from rpcnb.wire.messages import ShortCall
 
 _RETURNED = CallStatus.RETURN
@@ -163,6 +165,8 @@ class Dispatcher:
         self._beside: dict[int, bool] = {}
         """Whether calls of a function wait for no stream; asked once for each handle."""
         self._lane = Lane("rpcnb-serve")
+        self.memory: AdoptedMemory | None = None
+        """Takes arrays over that a client on this machine shares; None where that is not done."""
         self._uploads = Uploads(self)
         self._downloads = Downloads(self)
         self._serve: dict[type[Message], Callable[..., None]] = {
@@ -306,13 +310,16 @@ class Dispatcher:
 
         def work() -> Value:
             parsed = Device.parse(device)
+            if message.operation in MEMORY_OPERATIONS:
+                serve = MEMORY_OPERATIONS[message.operation]
+                return None if self.memory is None else serve(self.memory, parsed, *message.args)
             if message.operation == "get_attr":
                 return self._get_attr(parsed, *message.args)
             api = self.session.get_device_api(parsed)
             assert api is not None  # missing devices raise
             return _DEVICE_OPERATIONS[message.operation](api, parsed, *message.args)
 
-        if message.operation not in {"get_attr", *_DEVICE_OPERATIONS}:
+        if message.operation not in {"get_attr", *_DEVICE_OPERATIONS, *MEMORY_OPERATIONS}:
             text = f"no device operation is called {message.operation!r}"
             self.reply(
                 message.id, CallStatus.EXCEPTION, ErrorInfo("LookupError", text, "LookupError")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING
 
-from rpcnb.core.errors import ArrayMismatch, RpcnbError, TransportError, describe_exception
+from rpcnb.core.errors import RpcnbError, TransportError, describe_exception
 from rpcnb.core.values import ArrayRef, Handle
 from rpcnb.endpoint.connection import SEND_AHEAD
+from rpcnb.endpoint.transfer import slice_of
 from rpcnb.session.base import CallStatus
 from rpcnb.wire.messages import CopyData, CopyFromRemote, CopyToRemote, Raised
 
@@ -150,17 +151,3 @@ class Downloads:
                 CopyData(message.id, position, nbytes, last, piece)
             )
             connection.outbox.send_bulk(prepared)
-
-
-def slice_of(memory: memoryview, offset: int, nbytes: int) -> memoryview:
-    """Return a part of an array's memory.
-
-    Raises
-    ------
-    ArrayMismatch
-        The part does not lie inside.
-    """
-    if offset < 0 or nbytes < 0 or offset + nbytes > len(memory):
-        message = f"{nbytes:,} bytes at offset {offset:,} do not lie in {len(memory):,} bytes"
-        raise ArrayMismatch(message)
-    return memory[offset : offset + nbytes]

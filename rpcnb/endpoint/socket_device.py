@@ -31,8 +31,11 @@ class SocketDeviceAPI(DeviceAPI):
 
     def alloc_data(self, device: Device, shape: tuple[int, ...], dtype: DType) -> ArrayRef:
         """Ask for an array."""
-        itemsize_of(dtype)  # as over there: the encoder would raise a TypeError
-        element_count(shape)
+        # As over there: the encoder would raise a TypeError.
+        nbytes = itemsize_of(dtype) * element_count(shape)
+        shared = self._session.memory.allocate(device, shape, dtype, nbytes)
+        if shared is not None:
+            return shared
         array = self._ask(device, "alloc_data", shape, DTypeValue(dtype))
         assert isinstance(array, ArrayRef)  # the reply of this operation is nothing else
         return array

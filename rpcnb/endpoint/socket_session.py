@@ -20,13 +20,14 @@ from rpcnb.core.errors import (
     WorkerDied,
 )
 from rpcnb.core.events import EVENTS, SessionChanged, SessionState
-from rpcnb.core.values import PLAIN_TYPES
-from rpcnb.endpoint import callback, transfer
+from rpcnb.core.values import PLAIN_TYPES, TypeCode
+from rpcnb.endpoint import callback, shared_memory, transfer
 from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.credentials import place_of
 from rpcnb.endpoint.forks import forget_in_children
 from rpcnb.endpoint.housekeeper import HOUSEKEEPER
 from rpcnb.endpoint.interrupt import MAIN_THREAD, InterruptShield
+from rpcnb.endpoint.shared_memory import SharedMemory
 from rpcnb.endpoint.socket_device import SocketDeviceAPI
 from rpcnb.endpoint.waiting import Waiter
 from rpcnb.endpoint.watch import WatchedCall, WatchedCopy
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rpcnb.core.device import Device
-    from rpcnb.core.values import ArrayRef, FunctionRef, Handle, TypeCode, Value
+    from rpcnb.core.values import ArrayRef, FunctionRef, Handle, Value
     from rpcnb.endpoint.pending import Pending
     from rpcnb.session.device_api import DeviceAPI
     from rpcnb.transport.base import Transport
@@ -121,6 +122,7 @@ class SocketSession(RPCSession):
         self._devices: dict[Device, DeviceAPI] = {}
         self._shield = InterruptShield()
         self._calls = 0
+        self.memory = SharedMemory(self, transport.peer_address)
         self._connection = Connection(transport, protocol, self, self._released)
         self._connection.ensure_background()
         self._waiter = Waiter(self, self._connection, self._shield)
@@ -283,6 +285,11 @@ class SocketSession(RPCSession):
     def copy_to_remote(self, source: HostBuffer, target: ArrayRef, nbytes: int) -> None:
         """Send bytes straight from `source`; calls that use the array finish first."""
         view = transfer.host_view(source, nbytes)
+        shared = self.memory.find(target.handle)
+        if shared is not None:
+            part = transfer.slice_of(shared, target.byte_offset, nbytes)
+            self._copy(target, view, part, "upload")
+            return
         with self._shield:
             self._settle(target)
             pending = self._open_copy("upload")
@@ -293,6 +300,11 @@ class SocketSession(RPCSession):
     def copy_from_remote(self, source: ArrayRef, target: HostBuffer, nbytes: int) -> None:
         """Receive bytes straight into `target`; calls that use the array finish first."""
         view = transfer.host_view(target, nbytes, writable=True)
+        shared = self.memory.find(source.handle)
+        if shared is not None:
+            part = transfer.slice_of(shared, source.byte_offset, nbytes)
+            self._copy(source, part, view, "download")
+            return
         with self._shield:
             self._settle(source)
             pending = self._open_copy("download")
@@ -318,6 +330,25 @@ class SocketSession(RPCSession):
             pending = self._connection.open_request(callback)
             transfer.request_pieces(self._connection, pending, source, view)
 
+    def _copy(
+        self, array: ArrayRef, source: memoryview, target: memoryview, direction: str
+    ) -> None:
+        """Copy between the user's memory and shared memory: nothing is sent."""
+        if self._connection.reason is not None:
+            raise self._connection.reason
+        self._settle(array)
+        if EVENTS.subscriptions or len(source) > shared_memory.STEP:
+            with self._shield:
+                pending = self._open_copy(direction)
+                del self._connection.pending[pending.id]  # only its number and observer are needed
+                shared_memory.copy(source, target, pending.observer, lambda: self._shield.count)
+        else:  # Ctrl-C comes before or after
+            target[:] = source
+
+    def host_memory(self, handle: Handle) -> memoryview | None:
+        """Return an array's bytes where they are shared with the server."""
+        return self.memory.find(handle)
+
     def _open_copy(self, direction: str) -> Pending:
         pending = self._connection.open_request()
         if EVENTS.subscriptions:
@@ -329,7 +360,7 @@ class SocketSession(RPCSession):
 
         Others may go on: a new array can be filled while a long call runs.
         """
-        if not array.base:
+        if not array.base or not self._connection.pending:
             return
         streams = {p.stream for p in list(self._connection.pending.values()) if p.uses(array.base)}
         for stream in streams:
@@ -358,6 +389,8 @@ class SocketSession(RPCSession):
 
     def free_handle(self, handle: Handle, type_code: TypeCode, count: int = 1) -> None:
         """Leave the handle for the next request to take along.  Safe in finalizers."""
+        if type_code == TypeCode.ARRAY:
+            self.memory.freed(handle)
         self._released.append((handle, type_code, count))
         HOUSEKEEPER.notice()
 
@@ -397,6 +430,7 @@ class SocketSession(RPCSession):
             f"the session with {self.name} belongs to the process that was forked; connect anew here"
         )
         connection.pending.clear()
+        self.memory.close()
         with suppress(NotImplementedError, TransportError):  # in memory, or closed before
             os.close(connection.transport.detach())
 
@@ -411,6 +445,8 @@ class SocketSession(RPCSession):
             "frames_received": connection.protocol.frames_received,
             "bytes_sent": connection.outbox.nbytes,
             "bytes_received": connection.bytes_received,
+            "bulk_path": "shared memory" if self.memory.active else "socket",
+            "bytes_shared": self.memory.nbytes,
             "releases_queued": len(self._released),
         }
 
@@ -450,6 +486,7 @@ class SocketSession(RPCSession):
     def on_closed(self, reason: Exception) -> Exception:
         """Find out what happened."""
         self._released.clear()
+        self.memory.close()
         if self._closing or isinstance(reason, SessionClosed):
             told: Exception = SessionClosed(f"the session with {self.name} was closed")
             self.state = SessionState.CLOSED

@@ -38,6 +38,20 @@ def host_view(buffer: HostBuffer, nbytes: int, *, writable: bool = False) -> mem
     return view[:nbytes]
 
 
+def slice_of(memory: memoryview, offset: int, nbytes: int) -> memoryview:
+    """Return a part of an array's memory.
+
+    Raises
+    ------
+    ArrayMismatch
+        The part does not lie inside.
+    """
+    if offset < 0 or nbytes < 0 or offset + nbytes > len(memory):
+        message = f"{nbytes:,} bytes at offset {offset:,} do not lie in {len(memory):,} bytes"
+        raise ArrayMismatch(message)
+    return memory[offset : offset + nbytes]
+
+
 def send_pieces(
     connection: Connection, pending: Pending, source: memoryview, target: ArrayRef
 ) -> None:

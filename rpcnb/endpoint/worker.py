@@ -18,6 +18,7 @@ from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.dispatch import Dispatcher
 from rpcnb.endpoint.due import DueQueue
 from rpcnb.endpoint.greeting import PIECE
+from rpcnb.endpoint.serve_memory import AdoptedMemory
 from rpcnb.session.functions import REGISTRY, FunctionRegistry
 from rpcnb.transport.descriptor import adopt
 from rpcnb.wire.messages import Goodbye, Side
@@ -137,10 +138,14 @@ def serve(
     try:
         dispatcher = make_dispatcher(session, ticket, due if session.is_local_session() else None)
         dispatcher.on_end = on_end
+        if dispatcher.is_local:
+            dispatcher.memory = AdoptedMemory(session, folder)
         connection = dispatcher.connection = Connection(transport, protocol, dispatcher)
         opened(connection.close)
         connection.ensure_background()
         connection.serve(due)
+        if dispatcher.memory is not None:
+            dispatcher.memory.close()
     finally:
         session.shutdown()
 

@@ -126,8 +126,27 @@ class RemoteArray(ArrayMethods, HandleProxy):
 
     # --- data moves: always by name -------------------------------------------------------------
 
-    def to_numpy(self) -> NDArray[Any]:
-        """Download it into a new host array."""
+    def to_numpy(self, *, copy: bool | None = True) -> NDArray[Any]:
+        """Download it into a new host array.
+
+        Parameters
+        ----------
+        copy : bool, optional
+            False gives a read-only view instead, for an array whose memory this process shares:
+            made here, of 256 KiB or more, on a server of yours on this machine. None gives it where
+            that is so, and a new array elsewhere. The view shows what is written over there later,
+            and can be read as long as you keep it.
+
+        Raises
+        ------
+        ValueError
+            With ``copy=False``, for any other array.
+        """
+        view = None if copy else self._shared_view()
+        if view is not None:
+            return view
+        if copy is False:
+            raise ValueError(f"{self!r} is not in memory that is shared here; use copy=None")
         content = self._content
         if content is not None:
             return np.frombuffer(content, self._dtype).reshape(self.shape).copy()
@@ -136,6 +155,14 @@ class RemoteArray(ArrayMethods, HandleProxy):
         return target
 
     numpy = to_numpy
+
+    def _shared_view(self) -> NDArray[Any] | None:
+        ref = self.lowered()
+        memory = self._remote.session.host_memory(ref.handle)
+        if memory is None or self.nbytes == 0:
+            return None
+        flat = np.frombuffer(memory.toreadonly(), self._dtype, self.size)
+        return flat.reshape(self.shape)
 
     def copy_from(self, source: object) -> None:
         """Upload a host array of the same shape into this one.

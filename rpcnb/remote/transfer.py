@@ -119,7 +119,7 @@ def check(
         raise ArrayMismatch(
             f"an array of shape {source_shape} does not fit into one of shape {target_shape}"
         )
-    if not np.can_cast(source_dtype, target_dtype, casting):
+    if source_dtype != target_dtype and not np.can_cast(source_dtype, target_dtype, casting):
         raise ArrayMismatch(
             f"{source_dtype} cannot be cast to {target_dtype} without loss; "
             f"convert first: x.astype({str(target_dtype)!r})"

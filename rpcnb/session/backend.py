@@ -111,6 +111,23 @@ class ArrayBackend(ABC):
             As `empty`.
         """
 
+    def over(
+        self, memory: memoryview, shape: tuple[int, ...], dtype: DType, device: Device
+    ) -> Array | None:
+        """Return an array that lies in `memory`, which has its size, and keeps that alive.
+
+        None where the library cannot do that.
+
+        Raises
+        ------
+        DecodeError
+            `shape` or `dtype` is not allowed.
+        DeviceError
+            No such device.
+        """
+        del memory, shape, dtype, device
+        return None
+
     @abstractmethod
     def from_host(self, host: Array, device: Device) -> Array:
         """Return an array with the content of a NumPy array; it may share the memory."""

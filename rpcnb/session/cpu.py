@@ -72,6 +72,12 @@ class NumPyBackend(ArrayBackend):
         to_dtype(array.dtype)  # the fill value may have been anything
         return array
 
+    def over(
+        self, memory: memoryview, shape: tuple[int, ...], dtype: DType, device: Device
+    ) -> HostArray | None:
+        _check_device(device)
+        return np.frombuffer(memory, to_numpy_dtype(dtype)).reshape(shape)
+
     def from_host(self, host: HostArray, device: Device) -> HostArray:
         _check_device(device)
         return host

@@ -36,6 +36,24 @@ class DeviceAPI(ABC):
             `dtype` or `shape` is not allowed.
         """
 
+    def array_over(
+        self, device: Device, shape: tuple[int, ...], dtype: DType, memory: memoryview
+    ) -> ArrayRef | None:
+        """Make an array that lies in `memory`, which it keeps alive; the caller owns the handle.
+
+        Returns
+        -------
+        ArrayRef or None
+            None where arrays of this device cannot lie in memory that is given to them.
+
+        Raises
+        ------
+        DecodeError, DeviceError
+            As `alloc_data`.
+        """
+        del device, shape, dtype, memory
+        return None
+
     @abstractmethod
     def free_data(self, array: ArrayRef) -> None:
         """Free an array."""

@@ -85,6 +85,15 @@ class LocalDeviceAPI(DeviceAPI):
         description = backend.describe(array)
         return description.ref(self._handles.issue(array, TypeCode.ARRAY))
 
+    def array_over(
+        self, device: Device, shape: tuple[int, ...], dtype: DType, memory: memoryview
+    ) -> ArrayRef | None:
+        backend = self._backend(device)
+        array = backend.over(memory, shape, dtype, device)
+        if array is None:
+            return None
+        return backend.describe(array).ref(self._handles.issue(array, TypeCode.ARRAY))
+
     def free_data(self, array: ArrayRef) -> None:
         self._handles.free(array.handle, TypeCode.ARRAY)
 

@@ -6,6 +6,7 @@ A limit here only ever goes down.
 from __future__ import annotations
 
 import gc
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -156,6 +157,29 @@ def test_a_download_is_one_request_and_one_frame_a_mebibyte(
     assert frames(counts) == (1, pieces)
     assert counts.sends == 1
     assert counts.bytes_received - target.nbytes <= 64 * pieces
+
+
+def test_through_shared_memory_a_copy_sends_nothing() -> None:
+    with server("benchmarks.serve", cores=[]) as started:
+        counted = CountedRemote(started, shared=True)
+        with counted.remote:
+            words = np.arange(4 * MIB // 8)
+            array = counted.remote.array(words)
+            for copy in (array.copy_from, array.copy_to):
+                assert counted.count(partial(copy, words)) == Counts(0, 0, 0, 0, 0, 0)
+                assert peak_bytes(partial(copy, words)) <= SMALL
+            assert counted.count(lambda: array.to_numpy(copy=False)) == Counts(0, 0, 0, 0, 0, 0)
+            assert peak_bytes(lambda: array.to_numpy(copy=False)) <= SMALL
+
+
+def test_an_array_operation_is_one_small_frame_each_way(counted: CountedRemote) -> None:
+    array = counted.remote.array(np.arange(MIB // 8))
+    array + 1  # the function is looked up
+    counts = counted.count(lambda: array + 1)
+    assert frames(counts) in {(1, 1), (2, 1)}  # what was dropped before rides along
+    assert (counts.sends, counts.receives) == (1, 1)
+    assert counts.bytes_sent <= 192
+    assert counts.bytes_received <= 192
 
 
 def test_a_copy_makes_no_copy_of_the_bytes_here(counted: CountedRemote) -> None:
