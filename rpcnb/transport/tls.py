@@ -20,6 +20,7 @@ import ssl
 import threading
 from contextlib import contextmanager, suppress
 from functools import cache
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rpcnb.core.deadline import NEVER, Deadline
@@ -104,9 +105,12 @@ class TlsTransport(StreamTransport):
         self._tls = (context or _client_context()).wrap_bio(
             self._incoming, self._outgoing, server_side=self._is_server
         )
-        self._lock = threading.RLock()
-        """For `_tls` and both of its sides, none of which are for two threads at once. A signal
-        handler may send, and come upon its own thread in here: between two uses, which does no harm."""
+        self._lock = threading.Lock()
+        """For `_tls` and both of its sides, none of which are for two threads at once."""
+        self._user = 0
+        """Thread that holds it."""
+        self._deferred: list[bytes] = []
+        """What a signal handler sent that came upon its own thread using TLS."""
         self._sending = False
         """Records are on their way: nothing may be put between them."""
         self._open = False
@@ -258,6 +262,10 @@ class TlsTransport(StreamTransport):
 
     def _transmit(self, group: Sequence[Bytes]) -> int:
         self._check_open()
+        if self._user == get_ident():  # OpenSSL runs handlers, and cannot be used in one
+            self._deferred += map(bytes, group)
+            self.bytes_sent += sum(map(len, group))
+            return sum(map(len, group))
         if not self._open:
             self.shake_hands()
         total = 0
@@ -286,11 +294,17 @@ class TlsTransport(StreamTransport):
     def _critical(self) -> Iterator[None]:
         """Use TLS alone; whatever interrupts that ends the connection."""
         with self._lock:
+            self._user = get_ident()
             try:
                 yield
+                while self._deferred:  # before anybody else sends: frames are numbered
+                    self._tls.write(self._deferred.pop(0))
+                    self._flush()
             except BaseException:
                 self._inner.abort()
                 raise
+            finally:
+                self._user = 0
 
     # --- ending -----------------------------------------------------------------------------------------
 
