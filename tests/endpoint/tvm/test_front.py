@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import random
-
 import numpy as np
 import pytest
 
 from rpcnb.core.device import CPU
-from rpcnb.core.errors import ConnectionClosed, RemoteError, RpcnbError
+from rpcnb.core.errors import RemoteError, RpcnbError
 from rpcnb.endpoint.tvm.connect import TVMAddress, connect_tvm
 from rpcnb.endpoint.tvm.server import TVMServer
 from rpcnb.session.files import WorkFolder
@@ -16,8 +14,6 @@ from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession
 from rpcnb.testing.session_functions import register_all
 from rpcnb.testing.session_suite import SessionSuite
-from rpcnb.transport import registry as transports
-from rpcnb.wire.tvm.greeting import Greeting
 from rpcnb.wire.tvm.packets import (
     Call,
     Code,
@@ -28,7 +24,6 @@ from rpcnb.wire.tvm.packets import (
     Raised,
     Result,
     SystemCall,
-    encode,
 )
 from rpcnb.wire.tvm.values import TVMDevice, TVMDType, TVMHandle, TVMPointer, TVMTensor
 
@@ -168,20 +163,4 @@ def test_what_no_client_may_send_ends_its_own_connection_at_most(served, session
             assert other.closed
         else:
             assert isinstance(answer, Raised)
-    assert call(session, "test.add_one", 1) == 2
-
-
-def test_random_frames_end_their_own_connection_only(session, served) -> None:
-    chance = random.Random(7)
-    whole = b"".join(bytes(b) for packet in REFUSED for b in encode(packet))
-    for _ in range(200):
-        with transports.connect(f"tcp://127.0.0.1:{served.port}", 5) as transport:
-            try:
-                transport.send([Greeting("k").sends])
-                data = bytearray(b"".join(encode(InitServer())) + whole)
-                for _ in range(chance.randrange(1, 6)):
-                    data[chance.randrange(len(data))] = chance.randrange(256)
-                transport.send([data[: chance.randrange(len(data))]])
-            except ConnectionClosed:
-                continue
     assert call(session, "test.add_one", 1) == 2
