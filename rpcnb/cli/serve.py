@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rpcnb.core.errors import SessionError
     from rpcnb.endpoint.server import Server
-    from rpcnb.session.base import RPCSession
+    from rpcnb.transport.base import Transport
 
 EPILOG = """\
 examples:
@@ -242,17 +242,17 @@ def announce(server: Server) -> None:
 
 @contextmanager
 def serving_tvm(server: Server, args: argparse.Namespace) -> Iterator[None]:
-    """Serve TVM clients, if that was asked for: each by way of a session of the server's."""
+    """Serve TVM clients, if that was asked for: each by a worker, as all others."""
     if args.tvm_port is None:
         yield
         return
-    from rpcnb.endpoint.connect import open_session
     from rpcnb.endpoint.tvm.server import TVMServer
+    from rpcnb.endpoint.tvm.worker import PROTOCOL
 
-    def open_one() -> RPCSession:
-        return open_session(server.url, token=server.token)
+    def serve(transport: Transport, seconds: float | None) -> None:
+        server.host(transport, PROTOCOL, seconds)
 
-    with TVMServer(open_one, args.key, args.tvm_port, tracker=args.tracker) as tvm:
+    with TVMServer(serve, args.key, args.tvm_port, tracker=args.tracker) as tvm:
         print(f"serving TVM clients with the key {args.key} on 127.0.0.1:{tvm.port}", flush=True)
         yield
 

@@ -217,6 +217,34 @@ class Broker:
         LOG.info("session %s for %s: %d", ticket.session_id, transport.peer_address, record.pid)
         return True
 
+    def host(self, transport: Transport, protocol: str, seconds: float | None) -> None:
+        """Run a session for a client of another protocol, and wait for its end.
+
+        Parameters
+        ----------
+        transport : Transport
+            Greeted by who calls, who closes it afterwards.
+        seconds : float [s], optional
+            How long the session may last.
+
+        Raises
+        ------
+        SessionError
+            It could not be opened.
+        """
+        ticket = Ticket(secrets.token_hex(16), protocol, 1, protocol=protocol, seconds=seconds)
+        record = SessionRecord(ticket.session_id, protocol)
+        try:
+            self._enter(record)
+            record.pid = self._staff.hire(ticket, transport)
+        except SessionError:
+            self._on_end(ticket.session_id, 1)
+            raise
+        patience = None if seconds is None else seconds + AUTOPSY_PATIENCE
+        with self._news:
+            if not self._news.wait_for(lambda: record.code is not None, patience):
+                self._staff.end(ticket.session_id, record.pid)
+
     def _enter(self, record: SessionRecord) -> None:
         with self._news:
             if self._closing:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rpcnb.session.base import RPCSession
-    from rpcnb.transport.base import Listener
+    from rpcnb.transport.base import Listener, Transport
 
 LOG = logging.getLogger("rpcnb.server")
 
@@ -242,6 +242,13 @@ class Server:
         """Block until `close` is called, by another thread or a signal handler."""
         while not self._closed.wait(0.5):  # a plain wait would hold signals back on some systems
             pass
+
+    def host(self, transport: Transport, protocol: str, seconds: float | None = None) -> None:
+        """Run a session for a greeted client of another protocol; see `Broker.host`."""
+        if self._broker is None:
+            message = "this server was not started"
+            raise SessionError(message)
+        self._broker.host(transport, protocol, seconds)
 
     @property
     def sessions(self) -> int:

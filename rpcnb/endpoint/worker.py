@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rpcnb.endpoint.zygote import Ticket
     from rpcnb.session.base import RPCSession
     from rpcnb.session.interrupts import SignalInterrupter
-    from rpcnb.session.streams import PumpedStream
+    from rpcnb.session.streams import ExecutionStream
     from rpcnb.transport.base import Transport
 
 LOG = logging.getLogger("rpcnb.worker")
@@ -125,6 +125,14 @@ def serve(
     """
     from rpcnb.session.streams import PumpedStream
 
+    if ticket.protocol:
+        from rpcnb.endpoint.tvm.worker import serve_tvm
+
+        def open_for(offered: Service, stream: ExecutionStream) -> RPCSession:
+            return open_session(offered, ticket, stream, interrupter, folder)
+
+        serve_tvm(transport, ticket, service, open_for, on_end)
+        return
     limit = service.limits.calls_in_flight
     due = DueQueue(limit)
     stream = PumpedStream(lambda: due.put(stream.run_pending), limit)
@@ -167,7 +175,7 @@ def _note_refusal(what: str, needed: Role) -> None:
 def open_session(
     service: Service,
     ticket: Ticket,
-    stream: PumpedStream,
+    stream: ExecutionStream,
     interrupter: SignalInterrupter | None,
     folder: Path,
 ) -> RPCSession:

@@ -59,6 +59,10 @@ class Ticket:
     epoch: int
     caveats: str = ""
     """What the client may not do; see `rpcnb.core.roles`."""
+    protocol: str = ""
+    """What the client speaks, where that is not our own; see `rpcnb.endpoint.tvm.worker`."""
+    seconds: float | None = None
+    """How long the session may last, where its client said so."""
 
 
 class Zygote:

@@ -12,7 +12,7 @@ import pytest
 from rpcnb import tvm
 from rpcnb.core.errors import HandshakeError
 from rpcnb.endpoint.tvm.connect import TVMAddress, connect_tvm
-from rpcnb.endpoint.tvm.server import TVMServer
+from rpcnb.endpoint.tvm.server import TVMServer, serve_here
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession
 
@@ -94,7 +94,7 @@ def registered():
     def start(tracker_port: int) -> TVMServer:
         where = ("127.0.0.1", tracker_port)
         server = TVMServer(
-            lambda: LocalSession(registry), BOARD, tracker=where, tracker_period=QUICK
+            serve_here(lambda: LocalSession(registry)), BOARD, tracker=where, tracker_period=QUICK
         )
         started.append(server)
         return server

@@ -102,6 +102,8 @@ class TVMFront:
         After the greeting.
     seconds : float [s], optional
         How long the session may last, whatever it does.
+    on_expired : callable
+        Told that its time was up, after the client was.
     """
 
     def __init__(
@@ -109,6 +111,8 @@ class TVMFront:
         open_session: Callable[[], RPCSession],
         transport: Transport,
         seconds: float | None = None,
+        *,
+        on_expired: Callable[[], None] = lambda: None,
     ) -> None:
         self._open_session = open_session
         self._transport = transport
@@ -117,6 +121,7 @@ class TVMFront:
         self._sending = threading.Lock()
         self._in_place = False
         self.table = NumberTable()
+        self._on_expired = on_expired
         self._clock: threading.Timer | None = None
         if seconds is not None:
             self._clock = threading.Timer(seconds, self._expire, (seconds,))
@@ -153,6 +158,7 @@ class TVMFront:
             finally:
                 self._sending.release()
         self._transport.close()
+        self._on_expired()
         self._end_session()
 
     def _end_session(self) -> None:

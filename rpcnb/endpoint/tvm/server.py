@@ -27,12 +27,13 @@ LOG = logging.getLogger(__name__)
 
 
 class TVMServer:
-    """Listens for TVM clients; each gets a session of its own, on a thread of this process.
+    """Listens for TVM clients; each gets a session of its own.
 
     Parameters
     ----------
-    open_session : callable
-        Makes the session to serve.
+    serve : callable
+        Given a greeted connection, and for how many seconds (None: as long as it likes), serves a
+        session on it until its end: `serve_here`, or a `Server` that has workers.
     key : str
         What clients must ask for. It is a name, no secret.
     port : int
@@ -46,14 +47,14 @@ class TVMServer:
 
     def __init__(
         self,
-        open_session: Callable[[], RPCSession],
+        serve: Callable[[Transport, float | None], None],
         key: str,
         port: int = 0,
         *,
         tracker: tuple[str, int] | None = None,
         tracker_period: float = PERIOD,
     ) -> None:
-        self._open_session = open_session
+        self._serve_greeted = serve
         self.key = key
         self._listener = transports.listen(f"tcp://127.0.0.1:{port}")
         self.port = int(self._listener.url.rpartition(":")[2])
@@ -100,8 +101,7 @@ class TVMServer:
     def _serve_admitted(self, transport: Transport, seconds: float | None) -> None:
         try:
             welcome(transport, self.key)
-            with TVMFront(self._open_session, transport, seconds) as front:
-                front.serve()
+            self._serve_greeted(transport, seconds)
         finally:
             if self._registration is not None:
                 self._registration.release()
@@ -120,3 +120,15 @@ class TVMServer:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def serve_here(
+    open_session: Callable[[], RPCSession],
+) -> Callable[[Transport, float | None], None]:
+    """Return what serves a session of this process on the thread that accepted its client."""
+
+    def serve(transport: Transport, seconds: float | None) -> None:
+        with TVMFront(open_session, transport, seconds) as front:
+            front.serve()
+
+    return serve

@@ -8,7 +8,7 @@ import pytest
 from rpcnb.core.device import CPU
 from rpcnb.core.errors import RemoteError, RpcnbError
 from rpcnb.endpoint.tvm.connect import TVMAddress, connect_tvm
-from rpcnb.endpoint.tvm.server import TVMServer
+from rpcnb.endpoint.tvm.server import TVMServer, serve_here
 from rpcnb.session.files import WorkFolder
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession
@@ -40,7 +40,7 @@ def served(tmp_path):
         sessions.append(LocalSession(registry, work_folder=WorkFolder(tmp_path)))
         return sessions[-1]
 
-    with TVMServer(open_session, "k") as server:
+    with TVMServer(serve_here(open_session), "k") as server:
         server.sessions = sessions
         yield server
 

@@ -11,7 +11,7 @@ import pytest
 
 from rpcnb.core.limits import MIB
 from rpcnb.endpoint.tvm.connect import TVMAddress, connect_tvm
-from rpcnb.endpoint.tvm.server import TVMServer
+from rpcnb.endpoint.tvm.server import TVMServer, serve_here
 from rpcnb.session.files import WorkFolder
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession
@@ -157,7 +157,11 @@ def server(tmp_path):
     registry.add("t.sum", lambda array: float(np.sum(array)))
     registry.add("t.adder", lambda number: lambda other: number + other)
     registry.add("t.array", lambda: np.arange(5.0))
-    with TVMServer(lambda: LocalSession(registry, work_folder=WorkFolder(tmp_path)), "k") as server:
+
+    def open_session() -> LocalSession:
+        return LocalSession(registry, work_folder=WorkFolder(tmp_path))
+
+    with TVMServer(serve_here(open_session), "k") as server:
         yield server
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from rpcnb.core.errors import DeadlineExceeded, HandshakeError, RpcnbError
 from rpcnb.endpoint.tvm.connect import TVMAddress, connect_tvm
-from rpcnb.endpoint.tvm.server import TVMServer
+from rpcnb.endpoint.tvm.server import TVMServer, serve_here
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession
 from rpcnb.transport import registry as transports
@@ -20,7 +20,7 @@ from rpcnb.wire.tvm.greeting import Greeting
 def server():
     registry = FunctionRegistry()
     registry.add("t.one", lambda: 1)
-    with TVMServer(lambda: LocalSession(registry), "board") as server:
+    with TVMServer(serve_here(lambda: LocalSession(registry)), "board") as server:
         yield server
 
 
