@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 FILES = frozenset({"--token-file"})
 """Options that are followed by a path, which IPython completes itself."""
-NOTHING: dict[str, Any] = {"completions": []}
 
 
 class MagicCompletion:
@@ -64,7 +63,7 @@ class MagicCompletion:
             words.append("")
         parser = self._parsers.get(words[0]) if len(words) > 1 else None
         if parser is None or words[-2] in FILES:
-            return NOTHING
+            return {"completions": []}  # a new one each time: IPython writes into it
         found = self._candidates(words, parser)
         return {
             "completions": [

@@ -1,36 +1,34 @@
 """How remote things look in a notebook: static HTML and plain text, from what is known here.
 
-The proxies know nothing of this: `register` tells IPython's formatters, by class. Nothing here
+The proxies know nothing of this: `rpcnb.notebook.formatters` tells IPython, by class. Nothing here
 sends a frame, and nothing is live, so a display reads the same after the kernel has gone.
 """
 
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
-from rpcnb.notebook.markup import Html, details, join, table, tag, visible
+from rpcnb.notebook.markup import Html, details, join, table, tag
 from rpcnb.remote.array import RemoteArray, short_dtype, short_size
-from rpcnb.remote.catalogue import FunctionCatalogue
-from rpcnb.remote.client import Remote
-from rpcnb.remote.device import RemoteDevice
-from rpcnb.remote.function import RemoteFunction
-from rpcnb.remote.future import RemoteFuture
-from rpcnb.remote.handles import HandleTable
-from rpcnb.remote.iterator import RemoteGenerator
 from rpcnb.remote.module import RemoteModule
-from rpcnb.remote.object import RemoteObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from IPython.core.interactiveshell import InteractiveShell
+    from collections.abc import Mapping, Sequence
 
     from rpcnb.manager import SessionRow
+    from rpcnb.remote.catalogue import FunctionCatalogue
+    from rpcnb.remote.client import Remote
+    from rpcnb.remote.device import RemoteDevice
+    from rpcnb.remote.function import RemoteFunction
+    from rpcnb.remote.future import RemoteFuture
+    from rpcnb.remote.handles import HandleTable
+    from rpcnb.remote.iterator import RemoteGenerator
+    from rpcnb.remote.object import RemoteObject
 
-Display: TypeAlias = Callable[[Any], Html]
-
+SHOWN = 200
+"""Rows of a table, and names of a list."""
 KEPT_TEXT = 2000
 """Characters of printed text in the display of a call."""
 
@@ -98,13 +96,24 @@ def catalogue_html(functions: FunctionCatalogue) -> Html:
     return join([quiet(counted(len(functions), "function")), function_table(functions)])
 
 
-def function_table(functions: FunctionCatalogue) -> Html:
+def function_table(functions: Mapping[str, RemoteFunction]) -> Html:
     """Return a row for each function: how it is called, and the first line of its documentation."""
     rows = (
-        (code(f.describe()), " ".join(kinds(f)), f.info.doc.partition("\n")[0])
-        for f in functions.values()
+        (code(cut(f.describe())), " ".join(kinds(f)), cut(f.info.doc.partition("\n")[0]))
+        for f in islice(functions.values(), SHOWN)
     )
-    return table(("function", "kind", "what it does"), rows)
+    head = ("function", "kind", "what it does")
+    return join([table(head, rows), left_out(len(functions))])
+
+
+def cut(text: str) -> str:
+    """Return the begin of a text that the other side chose."""
+    return text if len(text) <= KEPT_TEXT else f"{text[:KEPT_TEXT]}…"
+
+
+def left_out(number: int) -> Html:
+    """Say how many of `number` rows a table leaves out, if any."""
+    return quiet(f"and {number - SHOWN:,} more") if number > SHOWN else Html("")
 
 
 def kinds(function: RemoteFunction) -> list[str]:
@@ -116,7 +125,7 @@ def kinds(function: RemoteFunction) -> list[str]:
 def function_html(function: RemoteFunction) -> Html:
     """Show how a function is called."""
     doc = function.info.doc
-    more = details("documentation", tag("pre", doc, style="margin: 4px 0")) if doc else ""
+    more = details("documentation", tag("pre", cut(doc), style="margin: 4px 0")) if doc else ""
     facts = [f"on {function.remote.name}", *kinds(function), *freed(function)]
     return tag("div", headline(code(function.describe()), *facts), more)
 
@@ -144,7 +153,7 @@ def array_html(array: RemoteArray) -> Html:
 def object_html(thing: RemoteObject) -> Html:
     """Show an object by what its ``repr`` was over there."""
     line = headline(code(thing.type_name), f"on {thing.remote.name}", *freed(thing))
-    return tag("div", line, tag("div", code(thing.summary)))
+    return tag("div", line, tag("div", code(cut(thing.summary))))
 
 
 def module_html(module: RemoteModule) -> Html:
@@ -152,7 +161,8 @@ def module_html(module: RemoteModule) -> Html:
     names = sorted(name for name in dir(module) if not hasattr(RemoteModule, name))
     names = [name for name in names if not name.startswith("_")]
     line = headline(code(module.__name__), f"on {module.remote.name}", *freed(module))
-    return tag("div", line, details(counted(len(names), "function"), code(", ".join(names))))
+    listed = code(", ".join(names[:SHOWN]))
+    return tag("div", line, details(counted(len(names), "function"), listed, left_out(len(names))))
 
 
 def generator_html(items: RemoteGenerator) -> Html:
@@ -206,10 +216,12 @@ def handles_html(handles: HandleTable) -> Html:
     """Show what is held over there."""
     head = ("handle", "kind", "what", "size")
     rows = (
-        (h.handle, h.kind, h.summary, short_size(h.nbytes) if h.nbytes else "") for h in handles
+        (h.handle, h.kind, cut(h.summary), short_size(h.nbytes) if h.nbytes else "")
+        for h in handles[-SHOWN:]  # the youngest
     )
     total = f"{counted(len(handles), 'handle')}, {short_size(handles.nbytes)} in arrays"
-    return join([quiet(total), table(head, rows, numbers=frozenset({0, 3}))])
+    shown = table(head, rows, numbers=frozenset({0, 3}))
+    return join([quiet(total), shown, left_out(len(handles))])
 
 
 def sessions_html(sessions: SessionTable) -> Html:
@@ -227,46 +239,3 @@ def sessions_html(sessions: SessionTable) -> Html:
 def freed(proxy: Any) -> list[str]:
     """Return the word for a handle that was given up."""
     return ["freed"] if proxy.freed else []
-
-
-# --- IPython ------------------------------------------------------------------------------------
-
-DISPLAYS: dict[type, Display] = {
-    FunctionCatalogue: catalogue_html,
-    HandleTable: handles_html,
-    Remote: remote_html,
-    RemoteArray: array_html,
-    RemoteDevice: device_html,
-    RemoteFunction: function_html,
-    RemoteFuture: future_html,
-    RemoteGenerator: generator_html,
-    RemoteModule: module_html,
-    RemoteObject: object_html,
-    SessionTable: sessions_html,
-}
-
-
-def register(shell: InteractiveShell) -> None:
-    """Let a shell show these classes this way."""
-    assert shell.display_formatter is not None  # every shell has one
-    formatters = shell.display_formatter.formatters
-    for cls, display in DISPLAYS.items():
-        formatters["text/html"].for_type(cls, display)
-        formatters["text/plain"].for_type(cls, _plain)
-
-
-def unregister(shell: InteractiveShell) -> None:
-    """Let a shell show these classes as any other."""
-    assert shell.display_formatter is not None  # every shell has one
-    formatters = shell.display_formatter.formatters
-    for cls in DISPLAYS:
-        formatters["text/html"].pop(cls, None)
-        formatters["text/plain"].pop(cls, None)
-
-
-def _plain(thing: object, printer: Any, _cycle: bool) -> None:  # noqa: FBT001 -- IPython's interface
-    lines: Iterable[str] = visible(repr(thing)).splitlines()
-    for number, line in enumerate(lines):
-        if number:
-            printer.break_()
-        printer.text(line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from rpcnb.notebook import displays, errors
+from rpcnb.notebook import errors, formatters
 from rpcnb.notebook.cell_end import CellEnd
 from rpcnb.notebook.cell_magic import CellMagics
 from rpcnb.notebook.completion import MagicCompletion
@@ -31,7 +31,7 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
     """Bring magics, displays, progress and readable errors to a notebook or an IPython terminal."""
     mode = ModeMagic(ipython)
     ipython.register_magics(RemoteMagics, CellMagics, ViewMagics, mode)
-    displays.register(ipython)
+    formatters.register(ipython)
     errors.install()
     end = CellEnd(ipython)
     end.install()
@@ -51,7 +51,7 @@ def unload_ipython_extension(ipython: InteractiveShell) -> None:
         for magics in MAGICS:
             for name in magics.magics[kind]:
                 known.pop(name, None)
-    displays.unregister(ipython)
+    formatters.unregister(ipython)
     errors.uninstall()
     summary = SUMMARIES.pop(ipython, None)
     if summary is not None:

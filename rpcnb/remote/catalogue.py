@@ -105,6 +105,12 @@ class FunctionTree:
         return f"<functions {self._prefix}* on {self._remote.name}: {', '.join(dir(self))}>"
 
 
+def functions_below(tree: FunctionTree) -> dict[str, RemoteFunction]:
+    """Return name -> function of what a tree holds; no method, for those are the functions' names."""
+    functions, prefix = tree._remote.functions, tree._prefix  # noqa: SLF001 -- see above
+    return {name: functions[name] for name in functions if name.startswith(prefix)}
+
+
 def read_info(entry: Mapping[str, Any]) -> FunctionInfo:
     """Read one entry of what ``rpcnb.functions`` returned."""
     parameters = entry.get("parameters")

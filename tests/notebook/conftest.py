@@ -178,6 +178,11 @@ def gate() -> Gate:
     return Gate()
 
 
+def count_up(stop: int) -> Iterator[int]:
+    """Count."""
+    yield from range(stop)
+
+
 @pytest.fixture
 def server(folders: None, gate: Gate) -> Iterator[rpcnb.Server]:
     """Serve a few functions under the name lab."""
@@ -212,6 +217,7 @@ def server(folders: None, gate: Gate) -> Iterator[rpcnb.Server]:
         registry.add(name, function)
     registry.add("spin", spin)
     registry.add("evil", evil)
+    registry.add("count_up", count_up)
     with rpcnb.Server(name="lab", registry=registry, in_process=True) as server:
         yield server
 

@@ -51,6 +51,12 @@ def test_addresses_seen_before_are_offered_whole_or_what_is_missing(
     assert offered(connected, "%connect_remote 127.0.0.1:") == [address]
 
 
+def test_what_follows_anything_else_is_left_to_others(connected: Shell) -> None:
+    for line in ("kept.", "print(", "%remotes", "ke", "kept."):
+        assert "lab" not in offered(connected, line)
+    assert "kept" in offered(connected, "ke")
+
+
 def test_a_path_is_completed_as_a_path(connected: Shell) -> None:
     assert "/etc/" in offered(connected, "%connect_remote h:1 --token-file /et")
 
