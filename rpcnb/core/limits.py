@@ -24,6 +24,8 @@ class Limits:
     """Containers inside containers."""
     items: int = 1024
     """Items announced by one container of a header; longer lists travel in the payload."""
+    objects: int = 2 * 1024 * 1024
+    """Items of all containers of one message together: an empty list is a byte there and 56 here."""
     string: int = 32 * KIB
     """Bytes of a string or bytes object inside a header; longer ones travel in the payload."""
     ndim: int = 32
@@ -38,6 +40,8 @@ class Limits:
     """How long it may take for that."""
     preauth_connections: int = 64
     """How many may be doing that at once."""
+    preauth_per_address: int = 16
+    """How many of them from one other machine."""
     calls_in_flight: int = 8192
     """Calls queued or running in one session."""
     handles: int = 1_000_000

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import (
+    AuthenticationError,
     ConnectionClosed,
     ProtocolError,
     SessionError,
@@ -26,6 +27,7 @@ from rpcnb.core.errors import (
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.endpoint.greeting import exchange, send_due
 from rpcnb.endpoint.keyring import may_still_connect
+from rpcnb.endpoint.strangers import Strangers
 from rpcnb.endpoint.zygote import Ticket
 from rpcnb.wire.handshake import Agreement, Intent, ServerHandshake
 
@@ -86,8 +88,7 @@ class Broker:
         self._staff = staff
         self._limits = limits
         self._began = time.time()
-        self._strangers: OrderedDict[int, Transport] = OrderedDict()
-        """Connections that have not proved anything yet, oldest first."""
+        self._strangers = Strangers(limits)
         self._records: OrderedDict[str, SessionRecord] = OrderedDict()
         self._news = threading.Condition()
         self._closing = False
@@ -116,28 +117,18 @@ class Broker:
                 LOG.warning("cannot accept for now: %s", error)
                 time.sleep(ACCEPT_PAUSE)  # out of descriptors, say: trying again at once would spin
                 continue
-            self._admit(transport)
-            threading.Thread(
-                target=self._greet, args=(transport,), name="rpcnb-greet", daemon=True
-            ).start()
+            if self._admit(transport):
+                threading.Thread(
+                    target=self._greet, args=(transport,), name="rpcnb-greet", daemon=True
+                ).start()
 
-    def _admit(self, transport: Transport) -> None:
-        """Count a stranger in; the one that has dawdled longest makes room.
-
-        Who means it is done in a few round trips. So a crowd that says nothing cannot keep others
-        out, however long it waits.
-        """
-        with self._news:
-            self._strangers[id(transport)] = transport
-            if len(self._strangers) <= self._limits.preauth_connections:
-                return
-            _, oldest = self._strangers.popitem(last=False)
-        LOG.info("dropped %s: too many strangers", oldest.peer_address)
-        oldest.abort()
-
-    def _leave_strangers(self, transport: Transport) -> None:
-        with self._news:
-            self._strangers.pop(id(transport), None)
+    def _admit(self, transport: Transport) -> bool:
+        """Count a stranger in, and others out for it; False when it is not listened to."""
+        gone = self._strangers.admit(transport)
+        for one in gone:
+            LOG.info("dropped %s: too many strangers, or failures", one.peer_address)
+            one.abort()
+        return transport not in gone
 
     def _greet(self, transport: Transport) -> None:
         """Shake hands with one peer and do what it came for."""
@@ -148,15 +139,17 @@ class Broker:
                 self._keyring.find, self._name, limits=self._limits, channel=transport.channel
             )
             exchange(transport, handshake, "proved", deadline)
-            self._leave_strangers(transport)
+            self._strangers.leave(transport)
             transport = self._staff.portable(transport)
             kept = self._receive(transport, handshake)
         except (ProtocolError, TransportError) as error:
+            if isinstance(error, AuthenticationError):
+                self._strangers.failed(stranger)
             LOG.info("refused %s: %s", stranger.peer_address, error)
         except Exception:
             LOG.exception("greeting %s failed", stranger.peer_address)
         finally:
-            self._leave_strangers(stranger)
+            self._strangers.leave(stranger)
             if not kept:
                 transport.close()
 
@@ -297,10 +290,9 @@ class Broker:
             if self._closing:
                 return
             self._closing = True
-            strangers = list(self._strangers.values())
         for listener in self._listeners:
             listener.close()
-        for transport in strangers:
+        for transport in self._strangers.all():
             transport.close()
         self._staff.close()
         for thread in self._threads:

@@ -10,6 +10,7 @@ import os
 import select
 import socket
 import struct
+import sys
 from abc import abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _CREDENTIALS = struct.Struct("3i")
+_SOL_LOCAL, _LOCAL_PEERCRED, _LOCAL_PEERPID = 0, 1, 2  # macOS: sys/un.h
+_XUCRED = struct.Struct("IIhxxI60x")  # version, user, number of groups, the first of sixteen
 _LINGER_NOT = struct.pack("ii", 1, 0)
 _LOOPBACK_6 = socket.inet_pton(socket.AF_INET6, "::1")
 _MAPPED_4 = b"\0" * 10 + b"\xff\xff"
@@ -135,8 +138,14 @@ class SocketTransport(StreamTransport):
         return self._is_private
 
     def peer_credentials(self) -> Credentials | None:
+        if self._closed or self._socket.family != getattr(socket, "AF_UNIX", None):
+            return None
+        if sys.platform == "darwin":
+            raw = self._socket.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED.size)
+            _, uid, _, gid = _XUCRED.unpack(raw)
+            return Credentials(self._socket.getsockopt(_SOL_LOCAL, _LOCAL_PEERPID), uid, gid)
         option = getattr(socket, "SO_PEERCRED", None)
-        if option is None or self._closed or self._socket.family != socket.AF_UNIX:
+        if option is None:
             return None
         raw = self._socket.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size)
         return Credentials(*_CREDENTIALS.unpack(raw))
@@ -226,6 +235,11 @@ def is_loopback(family: int, host: str) -> bool:
         return socket.inet_pton(socket.AF_INET, host)[0] == 127
     raw = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
     return raw == _LOOPBACK_6 or (raw.startswith(_MAPPED_4) and raw[12] == 127)
+
+
+def is_loopback_host(host: str) -> bool:
+    """Tell the same of an address whose family shows."""
+    return is_loopback(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
 
 
 def wait_for_any(files: list[int], timeout: float | None, *, writing: bool = False) -> bool:

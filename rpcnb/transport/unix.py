@@ -1,6 +1,9 @@
-"""Unix sockets: processes of one machine, guarded by file permissions.
+"""Unix sockets: processes of one user on one machine.
 
-Never abstract ones: those have no owner and no mode.
+Three gates before the proof of the secret: the socket lies in a folder that only its owner may
+enter, has mode 0600 itself, and each end asks the kernel who is at the other. So a stranger cannot
+connect, and one who put a socket of his own there is not spoken to. Never abstract sockets: those
+have no owner and no mode.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rpcnb.core.errors import AddressError, ConnectError, TransportTimeout
+from rpcnb.core.errors import AddressError, ConnectError, PermissionDenied, TransportTimeout
 from rpcnb.core.limits import MIB
 from rpcnb.transport.base import Backend
 from rpcnb.transport.sockets import BACKLOG, SocketListener, SocketTransport
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rpcnb.transport.address import Address
+    from rpcnb.transport.base import Credentials, Transport
 
 SEND_BUFFER = 1 * MIB
 """Measured as in `tcp`: 1.25 times the speed of the default; 512 KiB and 4 MiB do the same."""
@@ -37,7 +41,12 @@ class UnixBackend(Backend):
             _tune(sock)
             sock.settimeout(timeout)
             sock.connect(address.path)
-            return SocketTransport(sock)
+            transport = SocketTransport(sock)
+            _require_friend(transport, address)
+            return transport
+        except PermissionDenied:
+            sock.close()
+            raise
         except OSError as error:
             sock.close()
             raise _connect_error(address, timeout, error) from error
@@ -50,6 +59,7 @@ class UnixBackend(Backend):
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _require_own(path.parent)
             with _alone_in(path.parent):
                 _remove_stale(path)
                 sock.bind(address.path)
@@ -58,7 +68,7 @@ class UnixBackend(Backend):
             return UnixListener(sock)
         except OSError as error:
             sock.close()
-            if isinstance(error, ConnectError):
+            if isinstance(error, ConnectError | PermissionDenied):
                 raise
             raise _listen_error(address, error) from error
 
@@ -83,6 +93,13 @@ class UnixListener(SocketListener):
     def _tune(self, sock: socket.socket) -> None:
         _tune(sock)
 
+    def _wrap(self, sock: socket.socket) -> Transport:
+        transport = SocketTransport(sock)
+        if not is_friend(transport.peer_credentials()):
+            transport.abort()
+            raise BlockingIOError  # as if nobody had come
+        return transport
+
     def close(self) -> None:
         # A forked child closes its copy of the listener; the file stays its parent's.
         if not self._closed and self._process == os.getpid():
@@ -90,6 +107,30 @@ class UnixListener(SocketListener):
                 if _inode(self._path) == self._inode:
                     self._path.unlink()
         super().close()
+
+
+def is_friend(peer: Credentials | None) -> bool:
+    """Tell whether a peer is this user, or root, from whom nothing can be kept."""
+    return peer is None or peer.uid in {os.geteuid(), 0}
+
+
+def _require_friend(transport: SocketTransport, address: Address) -> None:
+    peer = transport.peer_credentials()
+    if not is_friend(peer):
+        assert peer is not None  # else it would be one
+        message = f"will not talk to {address}: it belongs to user {peer.uid}, not to you"
+        raise PermissionDenied(message)
+
+
+def _require_own(folder: Path) -> None:
+    """Refuse a folder that others could put things into, or enter."""
+    status = folder.stat()
+    if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
+        message = (
+            f"will not listen in {folder}, which others may enter; choose a folder of your own "
+            f"(chmod 700 {folder})"
+        )
+        raise PermissionDenied(message)
 
 
 def _tune(sock: socket.socket) -> None:

@@ -161,11 +161,20 @@ def type_name(cls: type) -> str:
     return cls.__qualname__ if builtin else f"{cls.__module__}.{cls.__qualname__}"
 
 
-def unpacker(ext_hook: Callable[[int, bytes], Any], limits: Limits) -> Callable[[Buffer], Any]:
-    """Return what unpacks one document, every length in it checked before it is believed."""
+def unpacker(
+    ext_hook: Callable[[int, bytes], Any],
+    limits: Limits,
+    count: Callable[[Any], Any] | None = None,
+) -> Callable[[Buffer], Any]:
+    """Return what unpacks one document, every length in it checked before it is believed.
+
+    `count` is given each container when it is complete, and returns it, or raises.
+    """
     return partial(
         msgpack.unpackb,
         ext_hook=ext_hook,
+        list_hook=count,
+        object_hook=count,
         strict_map_key=False,
         max_array_len=limits.items,
         max_map_len=limits.items,

@@ -32,7 +32,10 @@ class Decoder:
         self._depth = 0
         self._used = 0
         self._payload = memoryview(b"")
-        self._unpack = unpacker(self._extension, limits)
+        self._objects = 0
+        self._most_objects = limits.objects + limits.objects // 16  # lists of pieces come on top
+        self._unpack_small = self._unpack = unpacker(self._extension, limits)
+        self._unpack_large = unpacker(self._extension, limits, self._count)
 
     def fields(self, header: Buffer, payload: Buffer = b"") -> list[Any]:
         """Return the fields in a header.
@@ -47,7 +50,9 @@ class Decoder:
         if not header and not payload:
             return []
         self._payload = memoryview(payload)
-        self._used = self._depth = 0
+        self._used = self._depth = self._objects = 0
+        # A header alone is too small to make much of: its containers need not be counted.
+        self._unpack = self._unpack_large if payload else self._unpack_small
         try:
             fields = self._unpack(header)
         except DecodeError:
@@ -59,6 +64,13 @@ class Decoder:
         if type(fields) is not list or self._used != used:
             raise DecodeError("a header that is no list, or a payload it does not explain")
         return fields
+
+    def _count(self, container: Any) -> Any:
+        """Charge a container to the message: for one byte it may take 64 bytes of memory."""
+        self._objects += 1 + len(container)
+        if self._objects > self._most_objects:
+            raise DecodeError(f"more than {self.limits.objects:,} items in one message")
+        return container
 
     def items(self, content: Buffer) -> list[Any]:
         """Return the list that a piece of content holds."""

@@ -48,7 +48,7 @@ _SHORT = INLINE_NBYTES // 4  # characters, each of which UTF-8 may need four byt
 class Encoder:
     """Encodes the fields of one message."""
 
-    __slots__ = ("limits", "nbytes", "payload")
+    __slots__ = ("limits", "nbytes", "objects", "payload")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -56,6 +56,8 @@ class Encoder:
         """What goes beside the header, in order."""
         self.nbytes = 0
         """Bytes of that."""
+        self.objects = 0
+        """Items of all containers so far."""
 
     def header(self, fields: list[Any], depth: int = 0) -> bytes:
         """Return the header for `fields`, having put what is large into `payload`.
@@ -95,9 +97,23 @@ class Encoder:
         """Return what one container inside `depth` others holds, encoded."""
         if depth >= self.limits.depth:
             raise EncodeError(f"containers nested more than {self.limits.depth} deep")
+        self._charge(1 + len(items))
         if SCALARS.issuperset(map(type, items)):
             return list(items)
         return [self.value(item, depth + 1) for item in items]
+
+    def _charge(self, objects: int) -> None:
+        self.objects += objects
+        if self.objects > self.limits.objects:
+            raise EncodeError(
+                f"more than {self.limits.objects:,} items cannot be sent at once; "
+                "an array can hold them"
+            )
+
+    def record(self, code: Code, fields: list[Any]) -> Any:
+        """Return an extension whose content is a list of encoded fields."""
+        self._charge(1 + len(fields))
+        return self.document(code, fields)
 
     def chunks(self, items: Sequence[Any], depth: int) -> list[list[Any]]:
         """Return the same in pieces, for a container longer than a document may announce."""
@@ -176,7 +192,7 @@ def _slice(encoder: Encoder, value: slice, _depth: int) -> Any:
     parts = [value.start, value.stop, value.step]
     if not SLICE_PARTS.issuperset(map(type, parts)):
         raise EncodeError("a slice of anything but ints and None cannot be sent")
-    return encoder.document(Code.SLICE, parts)
+    return encoder.record(Code.SLICE, parts)
 
 
 def _ellipsis(_encoder: Encoder, _value: Any, _depth: int) -> Any:
@@ -191,7 +207,7 @@ def _record(encoder: Encoder, value: Any, _depth: int) -> Any:
         fields = layout.to_wire([getattr(value, name) for name in layout.names])
     except (DecodeError, AttributeError, TypeError, ValueError) as error:
         raise EncodeError(f"this {cls.__name__} cannot be sent: {error}") from error
-    return encoder.document(RECORD_CODES[cls], [encoder.value(item) for item in fields])
+    return encoder.record(RECORD_CODES[cls], [encoder.value(item) for item in fields])
 
 
 _Encode: TypeAlias = "Callable[[Encoder, Any, int], Any]"

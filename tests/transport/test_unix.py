@@ -3,14 +3,17 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
-from rpcnb.core.errors import AddressError, ConnectError
+from rpcnb.core.errors import AddressError, ConnectError, PermissionDenied, TransportTimeout
 from rpcnb.testing import TransportSuite
 from rpcnb.testing.transport_suite import PATIENCE, Background
 from rpcnb.transport import connect, listen
+from rpcnb.transport.base import Credentials
+from rpcnb.transport.sockets import SocketTransport
+from rpcnb.transport.unix import is_friend
 
 
 @pytest.fixture
@@ -35,10 +38,38 @@ def test_only_the_owner_may_enter_the_folder_and_connect(listener, path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_the_mode_of_a_folder_that_existed_is_not_ours_to_change(tmp_path):
-    tmp_path.chmod(0o755)
-    with listen(f"unix://{tmp_path}/a.sock"):
-        assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+@pytest.mark.parametrize("mode", [0o755, 0o770, 0o701])
+def test_a_folder_that_others_may_enter_is_refused_and_left_as_it_is(path, mode):
+    path.parent.mkdir()
+    path.parent.chmod(mode)
+    with pytest.raises(PermissionDenied, match="chmod 700"):
+        listen(f"unix://{path}")
+    assert stat.S_IMODE(path.parent.stat().st_mode) == mode
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_socket_of_another_user_is_not_spoken_to(listener, monkeypatch):
+    monkeypatch.setattr(SocketTransport, "peer_credentials", lambda self: Credentials(1, 12345, 1))
+    with pytest.raises(PermissionDenied, match="belongs to user 12345"):
+        connect(listener.url, PATIENCE)
+
+
+def test_another_user_who_gets_to_the_socket_is_not_listened_to(listener, path, monkeypatch):
+    monkeypatch.setattr(SocketTransport, "peer_credentials", lambda self: Credentials(1, 12345, 1))
+    with closing(socket.socket(socket.AF_UNIX)) as stranger:
+        stranger.settimeout(PATIENCE)
+        stranger.connect(str(path))
+        with pytest.raises(TransportTimeout):
+            listener.accept(0.1)
+        with suppress(ConnectionResetError):
+            assert stranger.recv(1) == b""
+
+
+def test_this_user_and_root_are_friends():
+    assert is_friend(Credentials(1, os.geteuid(), 1))
+    assert is_friend(Credentials(1, 0, 0))
+    assert is_friend(None)  # where the system does not say
+    assert not is_friend(Credentials(1, 12345, 1))
 
 
 def test_each_end_knows_who_the_other_is(listener):
@@ -51,7 +82,7 @@ def test_each_end_knows_who_the_other_is(listener):
 
 
 def test_stale_socket_file_is_replaced(path):
-    path.parent.mkdir()
+    path.parent.mkdir(mode=0o700)
     with closing(socket.socket(socket.AF_UNIX)) as gone:
         gone.bind(str(path))
         gone.listen()
@@ -69,7 +100,7 @@ def test_live_server_is_not_pushed_aside(listener, path):
 
 
 def test_live_server_with_a_full_queue_is_not_pushed_aside(path):
-    path.parent.mkdir()
+    path.parent.mkdir(mode=0o700)
     with closing(socket.socket(socket.AF_UNIX)) as busy:
         busy.bind(str(path))
         busy.listen(0)
@@ -81,7 +112,7 @@ def test_live_server_with_a_full_queue_is_not_pushed_aside(path):
 
 
 def test_other_files_are_never_removed(path):
-    path.parent.mkdir()
+    path.parent.mkdir(mode=0o700)
     path.write_text("precious")
     with pytest.raises(ConnectError, match="is not a socket"):
         listen(f"unix://{path}")
@@ -112,6 +143,9 @@ def test_child_process_does_not_remove_the_file_of_its_parent(path, run_python):
     code = f"""
 import os
 from rpcnb.transport import connect, listen
+from rpcnb.transport.base import Credentials
+from rpcnb.transport.sockets import SocketTransport
+from rpcnb.transport.unix import is_friend
 with listen("unix://{path}") as listener:
     child = os.fork()
     if not child:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import time
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies as st
@@ -141,3 +142,38 @@ def test_array_data_is_a_view_of_the_payload():
     data = extension(Code.ARRAY, pack(["|u1", [5000], beside(Code.DATA, 0, 5000)]))
     (array,) = decode(pack([data]), payload)
     assert array.data.obj is payload
+
+
+def nested(levels: int, leaf: bytes, width: int = 100) -> bytes:
+    data = leaf
+    for _ in range(levels):
+        data = b"\xdc" + width.to_bytes(2, "big") + data * width
+    return data
+
+
+@pytest.mark.parametrize("leaf", [b"\x90", b"\x80", b"\xc0", b"\xd4\x05\x90"])
+def test_a_payload_of_tiny_objects_is_refused_before_it_becomes_large(leaf):
+    bomb = nested(2, leaf)  # of 10,101 containers or items, in 10 KB
+    header = pack([beside(Code.DOCUMENT, 0, len(bomb))])
+    limits = replace(DEFAULT_LIMITS, objects=1000)
+    tracemalloc.start()
+    with pytest.raises(DecodeError, match="more than 1,000 items in one message"):
+        Decoder(limits).fields(header, bomb)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 * MIB
+    assert Decoder(DEFAULT_LIMITS).fields(header, bomb)
+
+
+def test_sixteen_megabytes_of_empty_lists_do_not_become_a_gigabyte():
+    bomb = nested(2, b"\xdc\x00\x0f" + b"\x90" * 15, width=920)
+    header = pack([beside(Code.DOCUMENT, 0, len(bomb))])
+    assert len(bomb) > 14 * MIB
+    with pytest.raises(DecodeError, match="more than 2,097,152 items"):
+        decode(header, bomb)
+
+
+def test_a_million_items_are_still_a_message():
+    items = nested(2, b"\xc0", width=1000)
+    (decoded,) = decode(pack([beside(Code.LONG_LIST, 0, len(items))]), items)
+    assert len(decoded) == 1_000_000

@@ -135,3 +135,10 @@ class Named(str):
 def test_what_is_not_a_value_is_refused_with_a_reason(bad, says):
     with pytest.raises(EncodeError, match=says):
         round_trip([bad])
+
+
+def test_no_more_items_are_sent_than_a_receiver_takes():
+    encoder = Encoder(replace(DEFAULT_LIMITS, objects=1000))
+    with pytest.raises(EncodeError, match="more than 1,000 items cannot be sent at once; an array"):
+        encoder.header([[[0] * 9] * 200])
+    Encoder(replace(DEFAULT_LIMITS, objects=2300)).header([[[0] * 9] * 200])
