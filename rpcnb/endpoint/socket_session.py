@@ -21,16 +21,18 @@ from rpcnb.core.errors import (
 )
 from rpcnb.core.events import EVENTS, SessionChanged, SessionState
 from rpcnb.core.values import PLAIN_TYPES, TypeCode
-from rpcnb.endpoint import callback, shared_memory, transfer
+from rpcnb.endpoint import callback, transfer
 from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.credentials import place_of
 from rpcnb.endpoint.forks import forget_in_children
 from rpcnb.endpoint.housekeeper import HOUSEKEEPER
 from rpcnb.endpoint.interrupt import MAIN_THREAD, InterruptShield
 from rpcnb.endpoint.shared_memory import SharedMemory
+from rpcnb.endpoint.small_copies import SmallCopies
+from rpcnb.endpoint.socket_copies import SocketCopies
 from rpcnb.endpoint.socket_device import SocketDeviceAPI
 from rpcnb.endpoint.waiting import Waiter
-from rpcnb.endpoint.watch import WatchedCall, WatchedCopy
+from rpcnb.endpoint.watch import WatchedCall
 from rpcnb.session.base import (
     DEFAULT_OPTIONS,
     NO_OBSERVER,
@@ -38,8 +40,6 @@ from rpcnb.session.base import (
     CallObserver,
     CallOptions,
     CallStatus,
-    HostBuffer,
-    RPCSession,
     RunningCall,
     raise_or_return,
 )
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rpcnb.core.device import Device
-    from rpcnb.core.values import ArrayRef, FunctionRef, Handle, Value
+    from rpcnb.core.values import FunctionRef, Handle, Value
     from rpcnb.endpoint.pending import Pending
     from rpcnb.session.device_api import DeviceAPI
     from rpcnb.transport.base import Transport
@@ -84,7 +84,7 @@ class SocketCall(RunningCall):
             self._connection.post(Cancel(self._pending.id))
 
 
-class SocketSession(RPCSession):
+class SocketSession(SocketCopies):
     """A session on a server.
 
     Parameters
@@ -122,6 +122,7 @@ class SocketSession(RPCSession):
         self._devices: dict[Device, DeviceAPI] = {}
         self._shield = InterruptShield()
         self._calls = 0
+        self._small = SmallCopies(self)
         self.memory = SharedMemory(self, transport.peer_address)
         self._connection = Connection(transport, protocol, self, self._released)
         self._connection.ensure_background()
@@ -279,92 +280,6 @@ class SocketSession(RPCSession):
                 raise
         raise_or_return(pending.status, pending.value)
         return time.perf_counter() - began
-
-    # --- copies -------------------------------------------------------------------------------
-
-    def copy_to_remote(self, source: HostBuffer, target: ArrayRef, nbytes: int) -> None:
-        """Send bytes straight from `source`; calls that use the array finish first."""
-        view = transfer.host_view(source, nbytes)
-        shared = self.memory.find(target.handle)
-        if shared is not None:
-            part = transfer.slice_of(shared, target.byte_offset, nbytes)
-            self._copy(target, view, part, "upload")
-            return
-        with self._shield:
-            self._settle(target)
-            pending = self._open_copy("upload")
-            transfer.send_pieces(self._connection, pending, view, target)
-            self._waiter.wait(pending, "upload")
-        raise_or_return(pending.status, pending.value)
-
-    def copy_from_remote(self, source: ArrayRef, target: HostBuffer, nbytes: int) -> None:
-        """Receive bytes straight into `target`; calls that use the array finish first."""
-        view = transfer.host_view(target, nbytes, writable=True)
-        shared = self.memory.find(source.handle)
-        if shared is not None:
-            part = transfer.slice_of(shared, source.byte_offset, nbytes)
-            self._copy(source, part, view, "download")
-            return
-        with self._shield:
-            self._settle(source)
-            pending = self._open_copy("download")
-            transfer.request_pieces(self._connection, pending, source, view)
-            self._waiter.wait(pending, "download")
-        raise_or_return(pending.status, pending.value)
-
-    def async_copy_to_remote(
-        self, source: HostBuffer, target: ArrayRef, nbytes: int, callback: CallCallback
-    ) -> None:
-        """Start an upload; a large one is sent by a thread of its own."""
-        view = transfer.host_view(source, nbytes)
-        with self._shield:
-            pending = self._connection.open_request(callback)
-            transfer.send_in_background(self._connection, pending, view, target)
-
-    def async_copy_from_remote(
-        self, source: ArrayRef, target: HostBuffer, nbytes: int, callback: CallCallback
-    ) -> None:
-        """Start a download."""
-        view = transfer.host_view(target, nbytes, writable=True)
-        with self._shield:
-            pending = self._connection.open_request(callback)
-            transfer.request_pieces(self._connection, pending, source, view)
-
-    def _copy(
-        self, array: ArrayRef, source: memoryview, target: memoryview, direction: str
-    ) -> None:
-        """Copy between the user's memory and shared memory: nothing is sent."""
-        if self._connection.reason is not None:
-            raise self._connection.reason
-        self._settle(array)
-        if EVENTS.subscriptions or len(source) > shared_memory.STEP:
-            with self._shield:
-                pending = self._open_copy(direction)
-                del self._connection.pending[pending.id]  # only its number and observer are needed
-                shared_memory.copy(source, target, pending.observer, lambda: self._shield.count)
-        else:  # Ctrl-C comes before or after
-            target[:] = source
-
-    def host_memory(self, handle: Handle) -> memoryview | None:
-        """Return an array's bytes where they are shared with the server."""
-        return self.memory.find(handle)
-
-    def _open_copy(self, direction: str) -> Pending:
-        pending = self._connection.open_request()
-        if EVENTS.subscriptions:
-            pending.observer = WatchedCopy(self.table_index, pending.id, direction)
-        return pending
-
-    def _settle(self, array: ArrayRef) -> None:
-        """Wait for the calls under way that were given this array, or a view of its buffer.
-
-        Others may go on: a new array can be filled while a long call runs.
-        """
-        if not array.base or not self._connection.pending:
-            return
-        streams = {p.stream for p in list(self._connection.pending.values()) if p.uses(array.base)}
-        for stream in streams:
-            self.ask(lambda number, s=stream: StreamWait(number, str(array.device), s))  # type: ignore[misc]
 
     # --- devices, handles -----------------------------------------------------------------------
 

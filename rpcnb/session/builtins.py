@@ -20,6 +20,7 @@ from rpcnb.session.array_functions import array_functions
 from rpcnb.session.cells import refused
 from rpcnb.session.functions import describe_function
 from rpcnb.session.marshal import module_functions
+from rpcnb.session.small_copies import small_copies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,6 +50,7 @@ def session_functions(session: LocalSession) -> dict[str, Callable[..., Any]]:
         "rpcnb.statistics": session.statistics,
         **file_functions(session),
         **(refused() if session.cells is None else session.cells.builtins()),
+        **small_copies(session),
         **array_functions(session.backends),
         **{name: _late(place, session.backends) for name, place in ELSEWHERE.items()},
     }
