@@ -157,11 +157,12 @@ class RemoteFunction(HandleProxy):
         Where the remote function has a parameter called ``stream``, ``timeout`` or ``echo``, the
         argument is the function's; the option is then given with `options`.
         """
+        keep = self, args, dict(kwargs)  # with the stream, which ends when nobody has it any more
         options, echo = self._take_options(kwargs)
         remote = self._remote
         lent: Lent = {}
         values, named = lower_call(remote, args, kwargs, lent)
-        future = RemoteFuture(remote, self.__name__, lent, echo=echo, keep=(self, args, kwargs))
+        future = RemoteFuture(remote, self.__name__, lent, echo=echo, keep=keep)
         ref = self.lowered()
         future.start(
             lambda started: remote.session.async_call_func(

@@ -33,6 +33,13 @@ def test_a_device_may_be_an_argument(remote: Remote) -> None:
     assert remote.functions["type_name"](remote.device()) == "Device"
 
 
+def test_a_call_keeps_the_stream_it_was_given(remote: Remote, gate: object) -> None:
+    call = remote.functions["demo.wait"].submit(stream=remote.device().create_stream())
+    remote.functions["demo.add"](1)  # what was given up goes along with this
+    gate.open.set()
+    call.result(20)
+
+
 def test_work_on_a_stream_is_waited_for(remote: Remote, gate: object) -> None:
     with remote.device().create_stream() as stream:
         call = remote.functions["demo.wait"].submit(stream=stream)
