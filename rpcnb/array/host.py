@@ -17,6 +17,7 @@ import array_api_compat.numpy  # else loaded by the first operation of every wor
 import numpy as np
 
 from rpcnb.array.elsewhere import creation_dtype, method_elsewhere, ufunc_elsewhere
+from rpcnb.array.look import array_figures, array_look
 from rpcnb.array.planes import array_planes
 from rpcnb.array.random import METHODS
 from rpcnb.array.statistics import array_statistics, array_text
@@ -73,6 +74,8 @@ class Host:
             "text": lambda x: array_text(self._to_host(x)),
             "statistics": lambda x: array_statistics(self._to_host(x)),
             "planes": lambda x, side: array_planes(self._to_host(x), side),
+            "look": lambda x, *how: array_look(self._to_host(x), *how),
+            "figures": lambda x: array_figures(self._to_host(x)),
         }
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:

@@ -45,7 +45,7 @@ def array_planes(array: Any, side: int = SIDE) -> dict[str, Any]:
     planes = {name: np.empty(shape, np.float32) for name in ("min", "mean", "max")}
     with np.errstate(all="ignore"):
         for i, (start, stop) in enumerate(pairwise(rows)):
-            low, total, high = _reduce_rows(table[start:stop], columns[:-1])
+            low, total, high = reduce_rows(table[start:stop], columns[:-1])
             planes["min"][i], planes["max"][i] = low, high
             planes["mean"][i] = total / ((stop - start) * np.diff(columns))
     return {"shape": list(shape)} | {name: plane.tobytes() for name, plane in planes.items()}
@@ -61,8 +61,11 @@ def _as_table(array: Any) -> Any:
         return _as_table(array[(0,) * (array.ndim - 2)])
 
 
-def _reduce_rows(rows: Any, starts: Any) -> tuple[Any, Any, Any]:
-    """Reduce some rows to one, a million elements at a time."""
+def reduce_rows(rows: Any, starts: Any) -> tuple[Any, Any, Any]:
+    """Return least, sum and greatest of the columns from each of `starts` on, over all rows.
+
+    Takes a million elements at a time; NaN where there is one.
+    """
     found = None
     step = max(1, _CHUNK // rows.shape[1])
     for first in range(0, len(rows), step):

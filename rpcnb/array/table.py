@@ -92,6 +92,10 @@ _OWN = (
     Operation("item", "indexing", parameters_of("x, /"), "The value of its one element."),
     Operation("text", "display", parameters_of("x, /"), "What NumPy writes for it, shortened."),
     Operation("statistics", "display", parameters_of("x, /"), "Its extremes, mean, deviation."),
+    Operation(
+        "look", "display", parameters_of("x, axes, index, blocks, names, clip, /"), "A part of it."
+    ),
+    Operation("figures", "display", parameters_of("x, /"), "Its extremes, quantiles, histogram."),
     Operation("planes", "display", parameters_of("x, side, /"), "It as small pictures."),
     Operation(
         "ufunc", "numpy", parameters_of("name, method, inputs, options, out, /"),

@@ -9,13 +9,14 @@ from rpcnb.notebook import errors, formatters
 from rpcnb.notebook.cell_end import CellEnd
 from rpcnb.notebook.cell_magic import CellMagics
 from rpcnb.notebook.completion import MagicCompletion
+from rpcnb.notebook.inspector import open_inspector
 from rpcnb.notebook.interrupts import AwaitInterrupts
 from rpcnb.notebook.journal import JOURNAL
 from rpcnb.notebook.magics import RemoteMagics
 from rpcnb.notebook.mode_magic import ModeMagic
 from rpcnb.notebook.progress import CellBar
 from rpcnb.notebook.view_magics import SUMMARIES, ViewMagics
-from rpcnb.remote import progress
+from rpcnb.remote import array, progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,7 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
     completion = MagicCompletion(ipython, MAGICS)
     completion.install()
     _UNDO[ipython] = [end.uninstall, mode.uninstall, completion.uninstall]
+    array.show_inspector = open_inspector
     if hasattr(ipython, "kernel"):  # a terminal has its own bar, on the line below
         progress.make_view = CellBar
         interrupts = AwaitInterrupts(ipython)
@@ -59,4 +61,5 @@ def unload_ipython_extension(ipython: InteractiveShell) -> None:
     JOURNAL.end("calls")
     for undo in _UNDO.pop(ipython, ()):
         undo()
+    array.show_inspector = array.print_summary
     progress.make_view = progress.TerminalBar

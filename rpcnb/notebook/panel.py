@@ -13,6 +13,7 @@ from rpcnb.notebook.live import holders
 from rpcnb.notebook.live.actions import act
 from rpcnb.notebook.live.bridge import BRIDGE
 from rpcnb.notebook.live.hub import Hub
+from rpcnb.notebook.live.looking import answer
 from rpcnb.notebook.live.widget import LiveWidget
 from rpcnb.notebook.live.worker import Worker
 from rpcnb.notebook.markup import details
@@ -52,6 +53,7 @@ class Panel:
         self._asked = False
         self._aside = False
         self._worker = Worker("rpcnb-panel")
+        self._looker = Worker("rpcnb-inspector")  # a look may take seconds: Cancel must not wait
         text = f"live view of {remote.name}: open this notebook with its kernel to see it"
         self.widget = LiveWidget("panel", self.receive, details(text), text)
         BRIDGE.serve(self.hub, self)
@@ -92,6 +94,8 @@ class Panel:
         if kind in {"show", "hide"}:
             (self._views.add if kind == "show" else self._views.discard)(str(message.get("view")))
             self._asked |= kind == "show"
+        elif kind == "inspector":
+            self._looker.put(lambda: self.widget.send(*answer(self.hub.remote, message)))
         else:
             self._worker.put(lambda: self._do(message))
         BRIDGE.poke()

@@ -16,6 +16,8 @@ from rpcnb.remote.proxy import HandleProxy
 from rpcnb.session.dtypes import to_numpy_dtype
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from rpcnb.core.device import Device
@@ -234,6 +236,13 @@ class RemoteArray(ArrayMethods, HandleProxy):
         shape = found.pop("shape")
         return {name: np.frombuffer(data, "f4").reshape(shape) for name, data in found.items()}
 
+    def inspect(self) -> None:
+        """Show what is in it: a picture, figures and, in a notebook, a live view to zoom into.
+
+        Moves less than 200 KiB, however large it is. Without a notebook, print `summary`.
+        """
+        show_inspector(self)
+
     def __str__(self) -> str:
         # Shift-Tab and ``a?`` call this, too, and looking sends nothing.
         asker = sys._getframe(1).f_globals.get("__name__")  # noqa: SLF001 -- as `inspect` does
@@ -294,3 +303,12 @@ def summary_of(array: RemoteArray, figures: dict[str, Any]) -> str:
         text += f" μ={figures['mean']:.4g} σ={figures['std']:.4g}"  # noqa: RUF001 -- sigma
     counts = (("NaN", figures["nan"]), ("∞", figures["inf"]))
     return text + "".join(f" {sign}×{count:,}" for sign, count in counts if count)  # noqa: RUF001
+
+
+def print_summary(array: RemoteArray) -> None:
+    """Print one sentence about an array."""
+    print(array.summary())
+
+
+show_inspector: Callable[[RemoteArray], object] = print_summary
+"""What `RemoteArray.inspect` does; a notebook's extension puts its view here."""

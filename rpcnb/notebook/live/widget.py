@@ -27,17 +27,28 @@ class LiveWidget(anywidget.AnyWidget):
         Given each message of the browser, and whether the kernel could take it while a cell runs.
         Called on the main thread or on a subshell's, so that it must only put it into a queue.
     static : Html
-        What is shown where there is no kernel; its text in plain text.
+        What is shown where there is no kernel.
+    text : str
+        The same in plain text.
+    handle : int
+        Of the array that an inspector shows.
     """
 
     _esm = source()
     _css = style()
     view = traitlets.Unicode().tag(sync=True)
+    handle = traitlets.Int(0).tag(sync=True)
 
     def __init__(
-        self, view: str, receive: Callable[[dict[str, Any], bool], None], static: Html, text: str
+        self,
+        view: str,
+        receive: Callable[[dict[str, Any], bool], None],
+        static: Html,
+        text: str,
+        *,
+        handle: int = 0,
     ) -> None:
-        super().__init__(view=view)
+        super().__init__(view=view, handle=handle)
         self._receive = receive
         self._static = static
         self._text = text

@@ -63,6 +63,22 @@ export function keepKeys(root) {
 }
 
 /**
+ * Call back when the theme changes: canvases do not follow by themselves.
+ * @param {() => void} redraw
+ * @returns {() => void} what ends it
+ */
+export function onTheme(redraw) {
+  const observer = new MutationObserver(() => requestAnimationFrame(redraw));
+  observer.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class"] });
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  dark.addEventListener("change", redraw);
+  return () => {
+    observer.disconnect();
+    dark.removeEventListener("change", redraw);
+  };
+}
+
+/**
  * Read a colour of the theme, for canvases, which know no CSS variables.
  * @param {HTMLElement} element
  * @param {string} name

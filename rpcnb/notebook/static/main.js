@@ -1,8 +1,15 @@
 // What the widget loads: one module, which view it shows says the model.
 
-import { showPanel } from "./panel.js";
+import { showInspector } from "./inspector.js";
+import { channelOf, showPanel } from "./panel.js";
 
-const VIEWS = { panel: showPanel };
+const VIEWS = {
+  panel: showPanel,
+  inspector: (/** @type {any} */ model, /** @type {HTMLElement} */ root) => {
+    root.classList.add("rx-root");
+    return showInspector(channelOf(model), root, model.get("handle"));
+  },
+};
 
 export default {
   /** @param {{model: any, el: HTMLElement}} context */

@@ -1,9 +1,10 @@
 // The panel of one session: bar, handles, ribbons, calls, and the line of code that says the same.
 
 import { CallView } from "./calls.js";
-import { button, el, keepKeys, setText } from "./dom.js";
+import { button, el, keepKeys, onTheme, setText } from "./dom.js";
 import { HandleView } from "./handles.js";
 import { RibbonView } from "./ribbons.js";
+import { showInspector } from "./inspector.js";
 import { SessionBar, SessionTable } from "./sessions.js";
 import { Store } from "./store.js";
 
@@ -12,6 +13,20 @@ const SLOW = 10; // ticks between two looks at what only grows older
 
 /** @type {WeakMap<object, Store>} */
 const STORES = new WeakMap();
+
+/**
+ * A model's messages, for views that are part of others.
+ * @param {any} model
+ */
+export function channelOf(model) {
+  return {
+    send: (/** @type {object} */ message) => model.send(message),
+    listen: (/** @type {(message: any, buffers: DataView[]) => void} */ receive) => {
+      model.on("msg:custom", receive);
+      return () => model.off("msg:custom", receive);
+    },
+  };
+}
 
 /**
  * Show a panel.
@@ -23,7 +38,20 @@ export function showPanel(model, root) {
   const store = STORES.get(model) ?? new Store();
   STORES.set(model, store);
   const send = (/** @type {object} */ message) => model.send(message);
-  const handles = new HandleView(store, send, () => {});
+  const look = el("div", { class: "rx-look" });
+  let endLook = () => {};
+  const handles = new HandleView(store, send, (handle) => {
+    endLook();
+    look.replaceChildren();
+    endLook = showInspector(channelOf(model), look, handle);
+    const close = button("Close", () => {
+      endLook();
+      look.replaceChildren();
+      handles.grid.focusKey(handle);
+    });
+    look.append(close);
+    close.focus();
+  });
   const views = {
     session: new SessionBar(store, send),
     handles,
@@ -36,7 +64,7 @@ export function showPanel(model, root) {
   };
   const code = codeLine(store);
   root.classList.add("rx-root");
-  root.append(views.session.element, section("Handles", handles.element),
+  root.append(views.session.element, section("Handles", handles.element, look),
     section("Lifetimes", views.ribbons.element), section("Calls", views.calls.element),
     section("Sessions", views.sessions.element), code.element);
   keepKeys(root);
@@ -67,10 +95,13 @@ export function showPanel(model, root) {
     views.ribbons.draw();
   }, TICK);
   const stop = whileSeen(root, model);
+  const unlisten = onTheme(() => views.ribbons.draw());
   return () => {
+    unlisten();
     model.off("msg:custom", receive);
     clearInterval(ticking);
     stop();
+    endLook();
   };
 }
 

@@ -4,7 +4,7 @@ import { button, colour, el, setText } from "./dom.js";
 import { countText, durationText, sizeText } from "./format.js";
 import { cellScale, layOut } from "./lanes.js";
 
-const HEIGHT = 180; // pixels
+const TALL = 180; // pixels
 const STRIP = 3; // pixels of a handle without bytes
 const STRIPS = 8;
 const MARKS = 300; // events beyond which no signs are drawn
@@ -57,21 +57,21 @@ export class RibbonView {
     if (!width) return;
     const ratio = window.devicePixelRatio || 1;
     this.canvas.width = width * ratio;
-    this.canvas.height = HEIGHT * ratio;
+    this.canvas.height = TALL * ratio;
     const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
     context.scale(ratio, ratio);
     context.fillStyle = colour(this.canvas, "background-color");
     const { x, from } = this.#scale(width);
     const strips = Math.min(this.layout.lanes, STRIPS) * STRIP;
-    const unit = (HEIGHT - strips - 6) / Math.max(this.layout.peak, 1);
+    const unit = (TALL - strips - 6) / Math.max(this.layout.peak, 1);
     this.boxes = [];
     this.#drawCells(context, width);
     for (const segment of this.layout.segments) {
       const height = Math.max(segment.bytes * unit, 0.5);
-      this.#band(context, segment, x, HEIGHT - strips - (segment.offset + segment.bytes) * unit, height);
+      this.#band(context, segment, x, TALL - strips - (segment.offset + segment.bytes) * unit, height);
     }
-    for (const band of this.layout.empty) this.#band(context, band, x, HEIGHT - STRIP * (1 + (band.lane % STRIPS)), STRIP - 1);
-    this.#drawTotal(context, x, unit, HEIGHT - strips);
+    for (const band of this.layout.empty) this.#band(context, band, x, TALL - STRIP * (1 + (band.lane % STRIPS)), STRIP - 1);
+    this.#drawTotal(context, x, unit, TALL - strips);
     this.#drawMarks(context);
     setText(this.peak, this.layout.peak ? sizeText(this.layout.peak) : "");
     setText(this.start, this.byCells ? "" : `− ${durationText(this.store.now() - from)}`);
@@ -121,7 +121,7 @@ export class RibbonView {
     context.globalAlpha = 0.6;
     context.font = `11px ${colour(this.canvas, "font-family")}`;
     for (const [cell, at] of cellScale(this.store.handles.values(), this.store.now()).cells) {
-      context.fillRect(at * width, 0, 1, HEIGHT);
+      context.fillRect(at * width, 0, 1, TALL);
       context.fillText(`[${cell}]`, at * width + 3, 11);
     }
     context.globalAlpha = 1;

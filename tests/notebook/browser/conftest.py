@@ -280,6 +280,7 @@ class Notebook:
             "(light) => document.body.dataset.jpThemeLight === light",
             arg=str(name == "light").lower(),
         )
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached")
 
     def picture(self, name: str, cell: int) -> Path:
         """Keep a picture of a cell."""
