@@ -75,7 +75,7 @@ RULES = {
     "remote": Rule(
         "core session array endpoint.connect", NUMPY | {"tqdm": "progress"}, never="socket"
     ),
-    "tvm.py": Rule("endpoint.tvm.tracker"),
+    "tvm.py": Rule("endpoint.tvm wire.tvm"),
     "manager.py": Rule("core session remote"),
     # the secret that a person types into a notebook is kept where the endpoint keeps its own
     "notebook": Rule(

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import get_ident
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from rpcnb.core.errors import (
     ConnectionClosed,
@@ -55,6 +55,13 @@ Undo: TypeAlias = Callable[[Packet], None]
 """Gives up what an answer brings that nobody waits for any more; must only queue."""
 
 
+class Watcher(Protocol):
+    """Is told of packets as they go by; must not block or raise."""
+
+    def __call__(self, packet: Packet, *, outgoing: bool) -> None:
+        """Take note of one."""
+
+
 def nothing_to_undo(_: Packet) -> None:
     """Be the `Undo` of a request whose answer holds no handle."""
 
@@ -81,6 +88,8 @@ class TVMLink:
         self.wire = TVMWire(self._sink)
         self.reason: Exception | None = None
         """Why it is over; None while it is not."""
+        self.watchers: tuple[Watcher, ...] = ()
+        """Told of each packet; replaced as a whole."""
         self.requests = 0
         self.shield = InterruptShield()
         self.shield.on_interrupt = self._on_press
@@ -137,6 +146,7 @@ class TVMLink:
                 self._settle(what)
                 self._send_released()
                 self._target, self._progress, self._come = target, progress, 0
+                self._tell(packets, outgoing=True)
                 self._send(buffers, [undo] * len(packets))
                 while len(self._owed) > len(packets):  # answers to the releases
                     self._answer(what, patient=patient)
@@ -220,13 +230,18 @@ class TVMLink:
             progress(start + len(piece))
 
     def _send_released(self) -> None:
-        buffers: list[Buffer] = []
-        count = 0
-        while self.released and count < MOST_OWED:
-            buffers.extend(encode(self.released.popleft()))
-            count += 1
-        if count:
-            self._send([b"".join(buffers)], [nothing_to_undo] * count)
+        packets: list[Packet] = []
+        while self.released and len(packets) < MOST_OWED:
+            packets.append(self.released.popleft())
+        if packets:
+            self._tell(packets, outgoing=True)
+            data = b"".join(buffer for packet in packets for buffer in encode(packet))
+            self._send([data], [nothing_to_undo] * len(packets))
+
+    def _tell(self, packets: Sequence[Packet], *, outgoing: bool) -> None:
+        for watcher in self.watchers:
+            for packet in packets:
+                watcher(packet, outgoing=outgoing)
 
     def _answer(self, what: str, *, patient: bool) -> Packet:
         packet = self._next(patient=patient)
@@ -273,7 +288,9 @@ class TVMLink:
         if not nbytes:
             message = f"{self.name} closed the connection"
             raise ConnectionClosed(message)
-        self._arrived.extend(self.wire.received(nbytes))
+        packets = self.wire.received(nbytes)
+        self._tell(packets, outgoing=False)
+        self._arrived.extend(packets)
         if self._progress is not None and self._target is not None:
             self._come += nbytes
             self._progress(min(self._come, len(self._target)))

@@ -68,6 +68,12 @@ SYSTEM_CALLS = frozenset(code for code in Code if code >= Code.GET_GLOBAL_FUNC)
 """Their body is one argument list; they are answered by a Return of one value."""
 
 
+class Skipped(NamedTuple):
+    """Stands for a payload that was let go by."""
+
+    nbytes: int
+
+
 class Shutdown(NamedTuple):
     """The end, from either side; also what a server sends whose process ends."""
 
@@ -104,7 +110,7 @@ class CopyTo(NamedTuple):
     """Write bytes into a tensor.  Received, the payload is where the sink wanted it."""
 
     tensor: TVMTensor
-    payload: Buffer
+    payload: Buffer | Skipped
 
 
 class Result(NamedTuple):
@@ -122,7 +128,7 @@ class Raised(NamedTuple):
 class CopyAck(NamedTuple):
     """The bytes that `CopyFrom` asked for.  Received, they are where the sink wanted them."""
 
-    payload: Buffer
+    payload: Buffer | Skipped
 
 
 Packet: TypeAlias = (
@@ -154,9 +160,11 @@ def encode(packet: Packet) -> tuple[Buffer, ...]:  # noqa: PLR0911 -- one for ea
         case CopyFrom(tensor, nbytes):
             return (_packet(Code.COPY_FROM_REMOTE, encode_tensor(tensor) + U64.pack(nbytes)),)
         case CopyTo(tensor, payload):
+            assert not isinstance(payload, Skipped)  # which is only ever received
             body = encode_tensor(tensor) + U64.pack(len(payload))
             return (_packet(Code.COPY_TO_REMOTE, body, len(payload)), payload)
         case CopyAck(payload):
+            assert not isinstance(payload, Skipped)
             return (_packet(Code.COPY_ACK, b"", len(payload)), payload)
         case InitServer(constructor, version):
             name = version.encode()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from rpcnb.core.errors import LimitExceeded, RemoteProtocolError
 from rpcnb.core.limits import KIB, MIB
-from rpcnb.wire.tvm.packets import Code, CopyAck, CopyTo, Packet, decode
+from rpcnb.wire.tvm.packets import Code, CopyAck, CopyTo, Packet, Skipped, decode
 from rpcnb.wire.tvm.values import I32, U64, Reader, TVMTensor
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ _SCRATCH = 64 * KIB
 _COPY_FIXED = 24
 """Bytes before the shape of a copy's tensor."""
 
-Sink: TypeAlias = Callable[[TVMTensor | None, int], memoryview]
+Sink: TypeAlias = Callable[[TVMTensor | None, int], memoryview | None]
 """Given the tensor (None on the side that asked) and a number of bytes, returns writable flat
-memory of that size for the payload of a copy."""
+memory of that size for the payload of a copy; or None to let it go by."""
 
 _Want: TypeAlias = int | memoryview
 """What the parser waits for: so many bytes, or memory to be filled."""
@@ -160,11 +160,21 @@ class TVMWire:
 
     def _payload(
         self, tensor: TVMTensor | None, nbytes: int
-    ) -> Generator[_Want, bytes, memoryview]:
+    ) -> Generator[_Want, bytes, memoryview | Skipped]:
         target = self.sink(tensor, nbytes)
+        if target is None:
+            yield from self._skip(nbytes)
+            return Skipped(nbytes)
         if nbytes:
             yield target
         return target
+
+    @staticmethod
+    def _skip(nbytes: int) -> Generator[_Want, bytes, None]:
+        piece = memoryview(bytearray(min(_SCRATCH, nbytes)))
+        while nbytes:
+            yield piece[: min(nbytes, len(piece))]
+            nbytes -= min(nbytes, len(piece))
 
     def _copy_to(self, nbytes: int) -> Generator[_Want, bytes, None]:
         if nbytes < _COPY_FIXED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rpcnb.wire.tvm.packets import SystemCall
+from rpcnb.wire.tvm.packets import Skipped, SystemCall
 from rpcnb.wire.tvm.values import TVMPointer, TVMTensor
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ def describe(packet: Packet) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, bytes | bytearray | memoryview):
         return f"<{len(value):,} bytes>"
+    if isinstance(value, Skipped):
+        return f"<{value.nbytes:,} bytes>"
     if isinstance(value, TVMPointer):
         return f"{value.value:#x}"
     if isinstance(value, TVMTensor):
