@@ -11,7 +11,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from rpcnb.cli import bench, demo, kernel, serve, servers, share, version
+from rpcnb.cli import bench, demo, find, kernel, serve, servers, share, version
 from rpcnb.cli.failure import CommandFailed, explain
 
 if TYPE_CHECKING:
@@ -60,6 +60,6 @@ def make_parser() -> argparse.ArgumentParser:
         "--debug", action="store_true", help="show rpcnb's own traceback when something fails"
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for part in (serve, servers, share, demo, kernel, bench, version):
+    for part in (serve, servers, share, find, demo, kernel, bench, version):
         part.add_parsers(commands, common)
     return parser

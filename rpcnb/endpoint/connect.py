@@ -50,6 +50,7 @@ AUTOPSY_TIMEOUT = 4.0
 SCHEMES: dict[str, str] = {
     "local": "rpcnb.endpoint.connect:open_local",
     "rpcnb": "rpcnb.endpoint.connect:open_socket",
+    "ssh": "rpcnb.endpoint.ssh:open_ssh",
     "tcp": "rpcnb.endpoint.connect:open_socket",
     "tls": "rpcnb.endpoint.connect:open_socket",
     "unix": "rpcnb.endpoint.connect:open_socket",
@@ -61,7 +62,6 @@ SCHEMES: dict[str, str] = {
 points of the group `ENTRY_POINT_GROUP`."""
 
 PLANNED = {
-    "ssh": "use a tunnel for now: ssh -L 9090:127.0.0.1:9090 user@host, then 127.0.0.1:9090",
     "dask": "dask is not there yet",
 }
 
@@ -82,8 +82,8 @@ class Target:
 def parse_url(text: str) -> Target:
     """Read what a user may write after ``%connect_remote``.
 
-    ``host:port``, ``rpcnb://host:port/session-name``, ``unix:///path.sock``, ``local:``, or the
-    path of a connection file. A token may follow: ``rpcnb://host:port/#keyid.secret.fingerprint``.
+    ``host:port``, ``rpcnb://host:port/session-name``, ``ssh://user@host``, ``unix:///path.sock``,
+    ``local:``, or the path of a connection file. A token may follow: ``rpcnb://host:port/#keyid.secret.fingerprint``.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def parse_url(text: str) -> Target:
     if scheme in PLANNED:
         message = f"{scheme}:// cannot be opened: {PLANNED[scheme]}"
         raise AddressError(message)
-    if scheme in {"unix", "memory", "tls", "tvm", "tvm+tracker"}:  # read further down
+    if scheme in {"unix", "memory", "ssh", "tls", "tvm", "tvm+tracker"}:  # read further down
         return Target(scheme, text, token=token or None)
     match = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^/:\s]+):(\d{1,5})(?:/([\w.-]{0,64}))?", rest)
     if match is None:

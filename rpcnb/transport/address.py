@@ -16,11 +16,14 @@ EXAMPLES = {
     "tcp": "tcp://127.0.0.1:4000",
     "unix": "unix:///tmp/folder/rpcnb.sock",
     "memory": "memory://name",
+    "ssh": "ssh://user@lab.example.org",
     "tls": "tls://lab.example.org:4000?fingerprint=<52 letters and digits>",
 }
 """One correct address per scheme, for error messages."""
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+_SSH_HOST = re.compile(r"(\w[\w.+-]*@)?[\w:][\w.:%-]*", re.ASCII)
+"""Nothing that ssh could take for an option, or a shell in its settings for more than a name."""
 _PORT = re.compile(r"[0-9]{1,5}")
 _NOT_IN_HOST = re.compile(r"[\s@\[\]:\x00-\x1f]")
 _MAX_PORT = 65535
@@ -32,7 +35,8 @@ class Address:
 
     scheme: str
     host: str = ""
-    """Host name, numeric address without brackets, or the name of a memory listener."""
+    """Host name, numeric address without brackets, or the name of a memory listener; for ``ssh``
+    perhaps with ``user@`` before it."""
     port: int | None = None
     path: str = ""
     """With its leading slash."""
@@ -73,12 +77,16 @@ def parse_address(text: str) -> Address:
         return Address(scheme, path=rest)
     rest, _, query = rest.partition("?")
     authority, slash, path = rest.partition("/")
+    user, at, authority = authority.rpartition("@") if scheme == "ssh" else ("", "", authority)
     host, port = _split_authority(text, scheme, authority)
+    host = f"{user}{at}{host}"
     address = Address(scheme, host, port, slash + path, query)
     if scheme == "tcp" and (not host or port is None or address.path or query):
         raise _unreadable(text, "it needs a host and a port, and nothing more", scheme)
     if scheme == "tls" and (not host or port is None or address.path):
         raise _unreadable(text, "it needs a host and a port, and a fingerprint to connect", scheme)
+    if scheme == "ssh" and (not _SSH_HOST.fullmatch(host) or address.path):
+        raise _unreadable(text, "it needs a host, perhaps a user and a port, and no more", scheme)
     if scheme == "memory" and (port is not None or address.path or query):
         raise _unreadable(text, "it needs a name, and nothing more", scheme)
     return address

@@ -19,6 +19,7 @@ ENTRY_POINT_GROUP = "rpcnb.transports"
 
 _backends: dict[str, str] = {
     "tcp": "rpcnb.transport.tcp:TcpBackend",
+    "ssh": "rpcnb.transport.ssh:SshBackend",
     "tls": "rpcnb.transport.tls:TlsBackend",
     "unix": "rpcnb.transport.unix:UnixBackend",
     "memory": "rpcnb.transport.memory:MemoryBackend",

@@ -133,7 +133,7 @@ def test_nothing_is_said_where_it_could_be_read_on_the_way(monkeypatch) -> None:
             assert accepted.receive_into(memoryview(bytearray(10))) == 0
 
 
-@pytest.mark.parametrize("scheme", ["ssh", "dask"])
+@pytest.mark.parametrize("scheme", ["dask"])
 def test_what_is_planned_says_so(scheme) -> None:
     with pytest.raises(AddressError, match=f"{scheme}:// cannot be opened"):
         parse_url(f"{scheme}://host:1")
@@ -141,7 +141,7 @@ def test_what_is_planned_says_so(scheme) -> None:
 
 def test_an_unknown_scheme_lists_the_known_ones() -> None:
     with pytest.raises(
-        AddressError, match="local, memory, rpcnb, tcp, tls, tvm, tvm\\+tracker, unix"
+        AddressError, match="local, memory, rpcnb, ssh, tcp, tls, tvm, tvm\\+tracker, unix"
     ):
         open_session("carrier-pigeon://host:1", token=new_token())
 

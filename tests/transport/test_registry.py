@@ -23,7 +23,7 @@ def test_registered_transport_is_found_by_its_scheme(scheme):
 
 def test_unknown_scheme_is_answered_with_the_known_ones(scheme):
     for use in connect, listen:
-        with pytest.raises(AddressError, match=r"nobody://; .* memory, tcp, test, tls, unix$"):
+        with pytest.raises(AddressError, match=r"nobody://; .* memory, ssh, tcp, test, tls, unix$"):
             use("nobody://name")
 
 
