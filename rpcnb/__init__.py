@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         RpcnbWarning as RpcnbWarning,
         SessionClosed as SessionClosed,
         SessionError as SessionError,
+        SessionTaken as SessionTaken,
         TransportError as TransportError,
         TransportTimeout as TransportTimeout,
         WorkerDied as WorkerDied,
@@ -93,7 +94,7 @@ _PUBLIC = {
         ImplicitTransferError InvalidHandle LeakedHandleWarning LimitExceeded LocalProtocolError
         OutcomeUnknown PermissionDenied ProtocolError RemoteCancelled RemoteError
         RemoteInterrupted RemoteProtocolError RemoteWarning RpcnbError RpcnbWarning
-        SessionClosed SessionError TransportError TransportTimeout WorkerDied
+        SessionClosed SessionError SessionTaken TransportError TransportTimeout WorkerDied
     """,
     "rpcnb.endpoint.server": "Server",
     "rpcnb.manager": "connect local manager",

@@ -19,6 +19,7 @@
     ├── AddressError                  (also ValueError) a URL nobody can read
     ├── SessionError
     │   ├── SessionClosed
+    │   ├── SessionTaken
     │   ├── WorkerDied                .signal .exit_code
     │   ├── FunctionNotFound          (also LookupError) .name .near
     │   ├── InvalidHandle             (also LookupError) .handle .reason
@@ -143,6 +144,10 @@ class SessionError(RpcnbError):
 
 class SessionClosed(SessionError):
     """The session was closed; connect again."""
+
+
+class SessionTaken(SessionError):
+    """Another client took this session up; this one has no part in it any more."""
 
 
 class WorkerDied(SessionError):

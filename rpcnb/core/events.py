@@ -34,6 +34,10 @@ class SessionState(StrEnum):
     """State of a session as a user sees it."""
 
     LIVE = "live"
+    SUSPECT = "suspect"
+    """The other side has been silent for longer than it should be."""
+    DETACHED = "detached"
+    """There is no connection; the session goes on over there, and this side tries to reach it."""
     CLOSED = "closed"
     LOST = "lost"
     DIED = "died"

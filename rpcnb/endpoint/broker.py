@@ -6,6 +6,7 @@ parser. The dispatcher for its requests does not exist before that, and not in t
 
 from __future__ import annotations
 
+import hmac
 import json
 import logging
 import os
@@ -25,11 +26,12 @@ from rpcnb.core.errors import (
     TransportError,
 )
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
-from rpcnb.endpoint.greeting import exchange, send_due
+from rpcnb.endpoint.greeting import claim, exchange, send_due
 from rpcnb.endpoint.keyring import may_still_connect
 from rpcnb.endpoint.strangers import Strangers
 from rpcnb.endpoint.zygote import Ticket
 from rpcnb.wire.handshake import Agreement, Intent, ServerHandshake
+from rpcnb.wire.resumable import NEWEST_EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,10 +55,16 @@ class SessionRecord:
 
     session_id: str
     name: str
+    caveats: str = ""
+    """What its clients may not do; nobody with other rights comes in."""
     pid: int = 0
     began: float = field(default_factory=time.time)
     code: int | None = None
     """How its worker ended: exit status or the negative of a signal; None while it runs."""
+    epoch: int = 1
+    """How many connections it has had."""
+    resume_key: bytes = field(default=b"", repr=False)
+    """Shared with the client that it belongs to."""
 
 
 class Broker:
@@ -160,13 +168,16 @@ class Broker:
         if obstacle:
             handshake.refuse(obstacle)
         elif request.intent is Intent.NEW:
+            record = self._find_named(request)
+            if record is not None:
+                return self._hand_in(record, transport, handshake, resumed=False)
             return self._open_session(transport, handshake)
+        elif request.intent is Intent.ATTACH:
+            return self._attach(transport, handshake)
         elif request.intent is Intent.ASK:
             handshake.accept(request.session_id, 0, self._ending(request.session_id.hex()))
-        elif request.intent is Intent.CONTROL:
-            handshake.accept(bytes(16), 0, json.dumps(self._obey(request.session_name)))
         else:
-            handshake.refuse("this server cannot resume sessions; connect anew")
+            handshake.accept(bytes(16), 0, json.dumps(self._obey(request.session_name)))
         send_due(transport, handshake)
         return False
 
@@ -193,7 +204,7 @@ class Broker:
     def _open_session(self, transport: Transport, handshake: ServerHandshake) -> bool:
         request = handshake.request
         ticket = Ticket(secrets.token_hex(16), request.session_name, 1, request.caveats)
-        record = SessionRecord(ticket.session_id, ticket.session_name)
+        record = SessionRecord(ticket.session_id, ticket.session_name, request.caveats)
         try:
             self._enter(record)
             record.pid = self._staff.hire(ticket, transport)
@@ -203,6 +214,7 @@ class Broker:
             send_due(transport, handshake)
             return False
         handshake.accept(bytes.fromhex(ticket.session_id), ticket.epoch)
+        record.resume_key = handshake.result.resume_key
         try:
             send_due(transport, handshake)
         finally:
@@ -237,6 +249,53 @@ class Broker:
         with self._news:
             if not self._news.wait_for(lambda: record.code is not None, patience):
                 self._staff.end(ticket.session_id, record.pid)
+
+    def _find_named(self, request: Agreement) -> SessionRecord | None:
+        """Return the session of that name, for somebody with the same rights who takes it up."""
+        wanted = request.session_name, request.caveats
+        ours = (r for r in self.live_sessions() if r.resume_key)  # not of another protocol
+        named = (r for r in ours if (r.name, r.caveats) == wanted)
+        return next(named, None) if request.session_name else None
+
+    def _attach(self, transport: Transport, handshake: ServerHandshake) -> bool:
+        """Bring a client back to the session that it lost the connection to."""
+        request = handshake.request
+        with self._news:
+            record = self._records.get(request.session_id.hex())
+            obstacle = _why_not_back(record, request)
+        if record is None or obstacle is not None:
+            handshake.accept(request.session_id, 0, json.dumps(obstacle))
+            send_due(transport, handshake)
+            return False
+        return self._hand_in(record, transport, handshake, resumed=True)
+
+    def _hand_in(
+        self,
+        record: SessionRecord,
+        transport: Transport,
+        handshake: ServerHandshake,
+        *,
+        resumed: bool,
+    ) -> bool:
+        """Give a session another connection; True when it has it."""
+        with self._news:
+            record.epoch += 1
+            ticket = Ticket(
+                record.session_id, record.name, record.epoch, record.caveats, resumed=resumed
+            )
+        handshake.accept(bytes.fromhex(record.session_id), ticket.epoch)
+        if not resumed:
+            record.resume_key = handshake.result.resume_key
+        send_due(transport, handshake)
+        try:
+            self._staff.hand_in(ticket, transport)
+        except SessionError as error:
+            LOG.info("session %s takes no connection: %s", record.session_id, error)
+            return False
+        self._staff.release(transport)
+        how = "resumed" if resumed else "taken up"
+        LOG.info("session %s %s by %s", record.session_id, how, transport.peer_address)
+        return True
 
     def _enter(self, record: SessionRecord) -> None:
         with self._news:
@@ -297,3 +356,16 @@ class Broker:
         self._staff.close()
         for thread in self._threads:
             thread.join(timeout=5.0)
+
+
+def _why_not_back(record: SessionRecord | None, request: Agreement) -> dict[str, object] | None:
+    """Say why a client cannot come back to a session; None when it can."""
+    if record is None or record.epoch >= NEWEST_EPOCH:
+        return {"known": False}
+    if record.code is not None:
+        return {"known": True, "code": record.code, "pid": record.pid}
+    claimed = claim(record.resume_key, request.session_id)
+    is_theirs = hmac.compare_digest(claimed.encode(), request.session_name.encode())
+    if not is_theirs or request.caveats != record.caveats:
+        return {"known": True, "taken": True}
+    return None

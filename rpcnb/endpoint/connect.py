@@ -19,6 +19,7 @@ from rpcnb.core.errors import (
     OutcomeUnknown,
     PermissionDenied,
     RpcnbError,
+    SessionTaken,
     TransportError,
     WorkerDied,
 )
@@ -30,12 +31,13 @@ from rpcnb.endpoint.credentials import (
     remember_token,
     secret_of,
 )
-from rpcnb.endpoint.greeting import exchange
+from rpcnb.endpoint.greeting import claim, exchange
+from rpcnb.endpoint.recovery import TAKEN
 from rpcnb.endpoint.socket_session import SocketSession
 from rpcnb.transport import registry as transports
 from rpcnb.wire.handshake import Agreement, ClientHandshake, Intent
 from rpcnb.wire.messages import Side
-from rpcnb.wire.v1 import WireV1
+from rpcnb.wire.resumable import ResumableV1
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "rpcnb.sessions"
 AUTOPSY_TIMEOUT = 4.0
 """Seconds to ask a server how a session ended."""
+
+COME_BACK_TIMEOUT = 10.0
+"""Seconds for each attempt to reach a session again."""
 
 SCHEMES: dict[str, str] = {
     "local": "rpcnb.endpoint.connect:open_local",
@@ -199,7 +204,8 @@ def open_socket(target: Target, token: str | None, timeout: float | None, name: 
     transport, agreement = _greet_by_shortcut(shortcut, secret, timeout, name) or greet(
         url, secret, timeout, Intent.NEW, name=name
     )
-    protocol = WireV1(Side.CLIENT, epoch=agreement.epoch)
+    protocol = ResumableV1(Side.CLIENT, epoch=agreement.epoch)
+    where = shortcut if transport.peer_address == shortcut else url
     return SocketSession(
         transport,
         protocol,
@@ -207,6 +213,7 @@ def open_socket(target: Target, token: str | None, timeout: float | None, name: 
         url=url,
         keep_token=lambda: remember_token(url, token),
         autopsy=lambda reason: how_it_ended(url, secret, agreement, reason),
+        reach=lambda: come_back(where, secret, agreement),
     )
 
 
@@ -272,6 +279,34 @@ def _require_privacy(transport: Transport) -> None:
         raise PermissionDenied(message)
 
 
+def come_back(url: str, secret: bytes, agreement: Agreement) -> tuple[Transport, int]:
+    """Connect to a session again that has lost its connection.
+
+    Returns
+    -------
+    transport : Transport
+        Nothing was said on it.
+    epoch : int
+        Which connection of the session it is.
+
+    Raises
+    ------
+    TransportError, HandshakeError
+        Not now, perhaps later.
+    WorkerDied, SessionTaken, OutcomeUnknown
+        There is nothing to come back to.
+    """
+    proof = claim(agreement.resume_key, agreement.session_id)
+    transport, answer = greet(
+        url, secret, COME_BACK_TIMEOUT, Intent.ATTACH, name=proof, session_id=agreement.session_id
+    )
+    if answer.epoch:
+        return transport, answer.epoch
+    transport.close()
+    name = agreement.server_name or url
+    raise what_became(json.loads(answer.text), name, "while it was away")
+
+
 def how_it_ended(url: str, secret: bytes, agreement: Agreement, reason: Exception) -> Exception:
     """Ask the server how a session ended whose connection was lost."""
     name = agreement.server_name or url
@@ -283,6 +318,13 @@ def how_it_ended(url: str, secret: bytes, agreement: Agreement, reason: Exceptio
         ending = json.loads(answer.text)
     except (RpcnbError, TransportError, ValueError):
         return OutcomeUnknown(f"the connection to {name} was lost ({reason}); it does not answer")
+    return what_became(ending, name, str(reason))
+
+
+def what_became(ending: dict[str, int], name: str, reason: str) -> Exception:
+    """Turn what a server says about a session into an exception."""
+    if ending.get("taken"):
+        return SessionTaken(f"{TAKEN} on {name}; connect by its name to take it back")
     code = ending.get("code")
     if code is None or code == 0:
         known = "has ended" if code == 0 else "is known no more"

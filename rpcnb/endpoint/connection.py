@@ -9,7 +9,6 @@ runs a call, the background thread reads on, and sees CANCEL and PING.
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
 from itertools import count
 from typing import TYPE_CHECKING
@@ -20,9 +19,10 @@ from rpcnb.core.errors import (
     ProtocolError,
     TransportError,
 )
+from rpcnb.endpoint.handler import PeerDetached
 from rpcnb.endpoint.outbox import Outbox
 from rpcnb.endpoint.pending import Pending, ring
-from rpcnb.endpoint.turns import Turns
+from rpcnb.endpoint.resume import Resuming
 from rpcnb.session.base import NO_OBSERVER, CallCallback, CallObserver, CallStatus
 from rpcnb.wire.base import State
 from rpcnb.wire.messages import (
@@ -63,12 +63,10 @@ LOG = logging.getLogger("rpcnb.connection")
 _RETURNED, _RETURN, _CALL_FUNC = CallStatus.RETURN, Kind.RETURN, Kind.CALL_FUNC
 SEND_AHEAD = 1 << 20
 """Bytes of one piece of bulk data: what a small message may have to wait for."""
-LONGEST_AUTOPSY = 10.0
-"""Seconds that `Handler.on_closed` may take."""
 PEER_CLOSED = "the peer closed the connection"
 
 
-class Connection(Turns):
+class Connection(Resuming):
     """A live link to a peer.  Thread-safe.
 
     Parameters
@@ -88,13 +86,13 @@ class Connection(Turns):
         handler: Handler,
         released: deque[tuple[int, int, int]] | None = None,
     ) -> None:
-        super().__init__(transport, handler)
-        self.protocol = protocol
-        self.outbox = Outbox(transport, protocol, deque() if released is None else released)
+        super().__init__(transport, protocol, handler)
+        self.outbox = Outbox(
+            transport, protocol, deque() if released is None else released, self._look_soon
+        )
         # Bound once: these are on the path of every call.
         self._serve_call = handler.on_call
         self._serve_short_call = handler.on_short_call
-        self._receive_into = transport.receive_into
         self._receive_buffer = protocol.receive_buffer
         self._received = protocol.received_short
         self._quick_call = protocol.quick_call
@@ -103,8 +101,6 @@ class Connection(Turns):
         self.pending: dict[int, Pending] = {}
         self.bytes_received = 0
         self._ids = count(1)
-        self._told = threading.Event()
-        self._ending = threading.RLock()  # a signal handler may come upon its own thread in `end`
         protocol.sink = self._sink
         self._handlers: dict[type[Message], Callable[..., None]] = {
             Return: self._on_return,
@@ -124,7 +120,7 @@ class Connection(Turns):
             FreeHandles: lambda message: handler.on_free(message.handles),
             Ping: lambda message: self.post(Pong(message.id)),
             Pong: lambda m: self._settle(m.id, _RETURNED, None),
-            Goodbye: lambda m: self.end(ConnectionClosed(m.reason or PEER_CLOSED)),
+            Goodbye: self._on_goodbye,
         }
 
     # --- sending ------------------------------------------------------------------------------
@@ -144,27 +140,19 @@ class Connection(Turns):
         if self.reason is None:
             try:
                 self.outbox.send(prepared)
-            except TransportError as error:
-                self.end(error)
             except LocalProtocolError:
                 if self.protocol.state is State.OPEN:  # else another thread is closing
                     raise
 
     def flush(self) -> None:
         """Send what the outbox held back."""
-        try:
-            self.outbox.flush()
-        except TransportError as error:
-            self.end(error)
+        self.outbox.flush()
 
     def post_return(self, request_id: int, value: Value) -> None:
         """Send a result: `post` with an express lane."""
         header = None if self.reason is not None else self._quick_return(value)
-        try:
-            if header is None or not self._send_quick(_RETURN, request_id, header):
-                self.post(Return(request_id, value))
-        except TransportError as error:
-            self.end(error)
+        if header is None or not self._send_quick(_RETURN, request_id, header):
+            self.post(Return(request_id, value))
 
     def open_request(
         self, callback: CallCallback | None = None, observer: CallObserver = NO_OBSERVER
@@ -185,8 +173,6 @@ class Connection(Turns):
         """Send the message of a pending request; on failure the request is forgotten."""
         try:
             self.outbox.send(self.protocol.prepare(message))
-        except TransportError as error:
-            self.end(error)  # resolves the pending request, too
         except LocalProtocolError:
             if self.protocol.state is State.OPEN:  # else another thread is closing, and resolves it
                 self.pending.pop(pending.id, None)
@@ -202,9 +188,6 @@ class Connection(Turns):
         try:
             header = self._quick_call(function, args, kwargs)
             return header is not None and self._send_quick(_CALL_FUNC, pending.id, header)
-        except TransportError as error:
-            self.end(error)  # resolves the pending request, too
-            return True
         except BaseException:
             self.pending.pop(pending.id, None)
             raise
@@ -249,13 +232,13 @@ class Connection(Turns):
         try:
             nbytes = self._receive_into(self._receive_buffer())
             if nbytes == 0:
-                self.protocol.receive_eof()
+                if self.recovery is None:
+                    self.protocol.receive_eof()
                 raise ConnectionClosed(PEER_CLOSED)
             self.bytes_received += nbytes
             messages = self._received(nbytes)
         except TransportError as error:
-            self.end(error)
-            self._told.wait(LONGEST_AUTOPSY)  # another thread may be finding out why it ended
+            self.lose(error)
         except ProtocolError as error:
             self._refuse(error)
         else:
@@ -265,7 +248,7 @@ class Connection(Turns):
                     if type(arrived) is not tuple:
                         handlers[type(arrived)](arrived)  # type: ignore[index] # a message
                     elif len(arrived) == 2:
-                        self._on_return(arrived)  # type: ignore[arg-type] # a short one
+                        self._on_return(arrived)  # a short one
                     else:
                         self._serve_short_call(arrived)  # type: ignore[arg-type] # likewise
             except Exception as error:
@@ -327,12 +310,16 @@ class Connection(Turns):
         else:  # nobody waits for that request
             self._serve_call(message)
 
+    def _on_goodbye(self, message: Goodbye) -> None:
+        kind = PeerDetached if message.keep else ConnectionClosed
+        self.end(kind(message.reason or PEER_CLOSED))
+
     # --- the end -------------------------------------------------------------------------------------
 
-    def close(self, reason: str = "") -> None:
-        """Say goodbye and close.  Idempotent."""
+    def close(self, reason: str = "", *, keep: bool = False) -> None:
+        """Say goodbye and close; with `keep`, the peer keeps the session.  Idempotent."""
         if self.reason is None:
-            self.post(Goodbye(reason))
+            self.post(Goodbye(reason, keep=keep))
         self.end(ConnectionClosed(reason or "this side closed the connection"))
 
     def end(self, error: Exception) -> None:
@@ -348,6 +335,7 @@ class Connection(Turns):
             _, pending = self.pending.popitem()
             pending.resolve(CallStatus.LOST, told)
         self._told.set()
+        self._give_up_recovery()
         ring(self._bell)
         for wake in list(self._followers.values()):
             ring(wake)

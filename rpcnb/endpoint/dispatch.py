@@ -10,8 +10,14 @@ import traceback
 from typing import TYPE_CHECKING
 
 from rpcnb.core.device import Device, DeviceAttr
-from rpcnb.core.errors import ErrorInfo, RpcnbError, SessionError, describe_exception
+from rpcnb.core.errors import (
+    ErrorInfo,
+    RpcnbError,
+    SessionError,
+    describe_exception,
+)
 from rpcnb.core.values import FunctionRef, Handle, TypeCode
+from rpcnb.endpoint.handler import PeerDetached
 from rpcnb.endpoint.lanes import Lane
 from rpcnb.endpoint.serve_copies import Downloads, Uploads
 from rpcnb.endpoint.serve_memory import MEMORY_OPERATIONS
@@ -386,8 +392,10 @@ class Dispatcher:
             served.started()
 
     def on_closed(self, reason: Exception) -> Exception:
-        """Stop everything the peer started."""
+        """Stop everything the peer started, unless it is to be found again."""
         self.closed_by = reason
+        if isinstance(reason, PeerDetached):
+            return reason
         for served in list(self.calls.values()):
             served.cancel()
         if self._due is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from typing import TYPE_CHECKING, Protocol
 
 from rpcnb.core.errors import ConnectionClosed, TransportTimeout
@@ -12,6 +13,15 @@ if TYPE_CHECKING:
 
 PIECE = 4096
 """Bytes received at once by a server: a handshake has fewer."""
+
+
+def claim(resume_key: bytes, session_id: bytes) -> str:
+    """Return what shows that a client is the one that a session belongs to.
+
+    Both sides have the key from the handshake with which the session was opened or taken up; it
+    is never sent. What is sent is of use to nobody who does not know the server's secret, too.
+    """
+    return hmac.digest(resume_key, b"resume" + session_id, "sha256").hex()
 
 
 class Handshake(Protocol):

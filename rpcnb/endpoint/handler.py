@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from rpcnb.core.errors import ConnectionClosed
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rpcnb.core.values import Value
     from rpcnb.wire.messages import CallFunc, CopyToRemote, Request, ShortCall
+
+
+class PeerDetached(ConnectionClosed):
+    """The reason why a connection ends whose client leaves its session for others to take up."""
 
 
 class Handler(Protocol):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import TransportError
@@ -19,7 +18,7 @@ from rpcnb.wire.base import Prepared
 from rpcnb.wire.messages import FreeHandles
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rpcnb.transport.base import Transport
     from rpcnb.wire.base import WireProtocol
@@ -45,6 +44,9 @@ class Outbox:
         Of the connection; `protocol.frame` is only called with the send lock held.
     released : deque
         Handles that finalizers gave up; they ride along with the next message.
+    failed : callable
+        Told that the transport did not take something. Nothing else happens: what the peer said
+        before it left is still to be read, and whoever reads finds out that it left.
     """
 
     def __init__(
@@ -52,10 +54,12 @@ class Outbox:
         transport: Transport,
         protocol: WireProtocol,
         released: deque[tuple[int, int, int]],
+        failed: Callable[[], None],
     ) -> None:
         self._transport = transport
         self._protocol = protocol
         self._released = released
+        self._failed = failed
         # Bound once: these are on the path of every call.
         self._frame = protocol.frame
         self._quick_frame = protocol.quick_frame
@@ -82,11 +86,6 @@ class Outbox:
         -------
         bool
             False when it must take the general way: it was not sent.
-
-        Raises
-        ------
-        ConnectionClosed
-            As `send`.
         """
         if self.holding:
             self._hold(Prepared(kind, request, header, (), 0))
@@ -101,6 +100,8 @@ class Outbox:
                     self._send_one(rider)
                 return False
             self._send_one(rider + data if rider else data)
+        except TransportError:
+            self._failed()
         finally:
             self._lock.release()
         if self._queue:
@@ -108,13 +109,7 @@ class Outbox:
         return True
 
     def send(self, prepared: Prepared) -> None:
-        """Send a message, or leave it to the thread that is sending now.
-
-        Raises
-        ------
-        ConnectionClosed
-            The transport is gone. Nothing tells the other threads: the reader will.
-        """
+        """Send a message, or leave it to the thread that is sending now."""
         if self._queue or not self._lock.acquire(blocking=False):
             self._queue.append(prepared)
         else:  # nobody sends: the usual case, without the queue (0.6 µs of a call)
@@ -149,11 +144,7 @@ class Outbox:
             self._look_later()
         elif self._queue:
             # Sending may block, and deadlines depend on the timers.
-            threading.Thread(target=self._flush_quietly, name="rpcnb-send", daemon=True).start()
-
-    def _flush_quietly(self) -> None:
-        with suppress(TransportError):  # the reader will notice
-            self.flush()
+            threading.Thread(target=self.flush, name="rpcnb-send", daemon=True).start()
 
     def flush(self) -> None:
         """Send what is queued, unless another thread is at it.
@@ -171,8 +162,35 @@ class Outbox:
         """Send one piece of bulk data, after what is queued; block until it is sent."""
         with self._lock:
             self._drain()
-            self._transport.send(self._protocol.frame(prepared))
+            self._transmit(self._protocol.frame(prepared))
             self._drain()
+        self.flush()
+
+    def restart(
+        self,
+        transport: Transport,
+        resume: Callable[[], Sequence[Buffer]],
+        ready: Callable[[], None],
+    ) -> None:
+        """Go on over another transport.
+
+        Parameters
+        ----------
+        transport : Transport
+            Nothing else sends on it.
+        resume : callable
+            Returns what is to be sent first; called when nobody is sending.
+        ready : callable
+            Called before that is sent: what comes may be read meanwhile.
+        """
+        with self._lock:
+            again = resume()
+            self._sent_before = transport.bytes_sent - self.nbytes
+            self._transport = transport
+            self._send_one = transport.send_one
+            ready()
+            if again:
+                self._transmit(again)
         self.flush()
 
     def _drain(self) -> None:
@@ -181,10 +199,13 @@ class Outbox:
             self._transmit(self._collect(self.take_released()))
 
     def _transmit(self, buffers: Sequence[Buffer]) -> None:
-        if len(buffers) == 1:
-            self._send_one(buffers[0])  # type: ignore[arg-type] # a lone frame is bytes
-        else:
-            self._transport.send(buffers)
+        try:
+            if len(buffers) == 1:
+                self._send_one(buffers[0])  # type: ignore[arg-type] # a lone frame is bytes
+            else:
+                self._transport.send(buffers)
+        except TransportError:
+            self._failed()
 
     def take_released(self) -> Prepared | None:
         """Return a message that gives up handles, as many as fit; None when there are none."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING
 
-from rpcnb.core.errors import RpcnbError, TransportError, describe_exception
+from rpcnb.core.errors import RpcnbError, describe_exception
 from rpcnb.core.values import ArrayRef, Handle
 from rpcnb.endpoint.connection import SEND_AHEAD
-from rpcnb.endpoint.transfer import slice_of
+from rpcnb.endpoint.transfer import PIECES_AHEAD, Credits, slice_of
 from rpcnb.session.base import CallStatus
 from rpcnb.wire.messages import CopyData, CopyFromRemote, CopyToRemote, Raised
 
@@ -121,8 +121,6 @@ class Downloads:
         connection = self._dispatcher.connection
         try:
             self._send_pieces(message)
-        except TransportError as error:
-            connection.end(error)
         except Exception as error:  # noqa: BLE001 -- whatever it is, the peer is told
             info = describe_exception(error, traceback.format_exc())
             connection.post(Raised(message.id, info))
@@ -134,20 +132,22 @@ class Downloads:
         memory = session.host_memory(Handle(message.source))
         if memory is not None:
             memory = slice_of(memory, message.offset, message.nbytes)
-        is_large = message.id in self._open
-        scratch = memoryview(bytearray(min(SEND_AHEAD, message.nbytes) if memory is None else 0))
-        for position in range(0, message.nbytes, SEND_AHEAD):
-            if is_large and message.id not in self._open:
-                return
-            nbytes = min(SEND_AHEAD, message.nbytes - position)
-            if memory is not None:
-                piece = memory[position : position + nbytes]
-            else:
-                array = ArrayRef(Handle(message.source), byte_offset=message.offset + position)
-                piece = scratch[:nbytes]
-                session.copy_from_remote(array, piece, nbytes)
-            last = position + nbytes == message.nbytes
-            prepared = connection.protocol.prepare(
-                CopyData(message.id, position, nbytes, last, piece)
-            )
-            connection.outbox.send_bulk(prepared)
+        credit = Credits(connection, lambda: message.id not in self._open)
+        try:
+            for position in range(0, message.nbytes, SEND_AHEAD):
+                if position and not credit.wait():
+                    return
+                nbytes = min(SEND_AHEAD, message.nbytes - position)
+                if memory is not None:
+                    piece = memory[position : position + nbytes]
+                else:
+                    array = ArrayRef(Handle(message.source), byte_offset=message.offset + position)
+                    piece = memoryview(bytearray(nbytes))
+                    session.copy_from_remote(array, piece, nbytes)
+                rest = message.nbytes - position - nbytes
+                copy = CopyData(message.id, position, nbytes, not rest, piece)
+                connection.outbox.send_bulk(connection.protocol.prepare(copy))
+                if rest > (PIECES_AHEAD - 1) * SEND_AHEAD:
+                    credit.ask()
+        finally:
+            credit.close()

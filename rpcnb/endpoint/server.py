@@ -35,7 +35,7 @@ from rpcnb.endpoint.credentials import (
 )
 from rpcnb.endpoint.keyring import Keyring
 from rpcnb.endpoint.staff import ProcessStaff, Staff, ThreadStaff
-from rpcnb.endpoint.worker import Service, run_worker, serve_on_thread
+from rpcnb.endpoint.worker import GRACE, LEASE, Service, run_worker, serve_on_thread
 from rpcnb.session.backend import backend_module
 from rpcnb.session.functions import REGISTRY, FunctionRegistry
 from rpcnb.transport import registry as transports
@@ -85,6 +85,9 @@ class Server:
         where that is safe: in a process with one thread that can fork.
     connection_file : path, optional
         Where to write address and secret; by default into the user's runtime folder.
+    grace, lease : float [s]
+        How long a session waits for a client that is gone without a word, and for anybody when its
+        client detached. With 0 it ends at once.
 
     Notes
     -----
@@ -107,6 +110,8 @@ class Server:
         open_next: Callable[[], RPCSession] | None = None,
         in_process: bool | None = None,
         connection_file: Path | str | None = None,
+        grace: float = GRACE,
+        lease: float = LEASE,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._listen_url = url or listening_url(host, port)
@@ -122,6 +127,8 @@ class Server:
             device_backends=tuple(device_backends),
             allow_exec=allow_exec,
             open_next=open_next,
+            grace=grace,
+            lease=lease,
             limits=limits,
         )
         self.in_process = not forking_is_safe() if in_process is None else in_process
@@ -222,7 +229,7 @@ class Server:
         service, load = self._service, self._load
         return ProcessStaff(
             lambda: prepare(service, load),
-            lambda fd, ticket, folder: run_worker(fd, ticket, service, folder),
+            lambda fd, ticket, folder, door: run_worker(fd, ticket, service, folder, door),
             ignore_end,
         )
 

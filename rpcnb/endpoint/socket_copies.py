@@ -55,7 +55,8 @@ class SocketCopies(RPCSession):
         with self._shield:
             self._settle(target)
             pending = self._open_copy("upload")
-            transfer.send_pieces(self._connection, pending, view, target)
+            with self._waiter.sending(pending):
+                transfer.send_pieces(self._connection, pending, view, target)
             self._waiter.wait(pending, "upload")
         raise_or_return(pending.status, pending.value)
 

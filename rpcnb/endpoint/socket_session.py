@@ -15,6 +15,7 @@ from rpcnb.core.errors import (
     DeviceError,
     OutcomeUnknown,
     SessionClosed,
+    SessionTaken,
     TransportError,
     TransportTimeout,
     WorkerDied,
@@ -27,6 +28,7 @@ from rpcnb.endpoint.credentials import place_of
 from rpcnb.endpoint.forks import forget_in_children
 from rpcnb.endpoint.housekeeper import HOUSEKEEPER
 from rpcnb.endpoint.interrupt import MAIN_THREAD, InterruptShield
+from rpcnb.endpoint.recovery import TAKEN, Comeback
 from rpcnb.endpoint.shared_memory import SharedMemory
 from rpcnb.endpoint.small_copies import SmallCopies
 from rpcnb.endpoint.socket_copies import SocketCopies
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from rpcnb.core.device import Device
     from rpcnb.core.values import FunctionRef, Handle, Value
     from rpcnb.endpoint.pending import Pending
+    from rpcnb.endpoint.recovery import Reach
     from rpcnb.session.device_api import DeviceAPI
     from rpcnb.transport.base import Transport
     from rpcnb.wire.base import WireProtocol
@@ -100,6 +103,9 @@ class SocketSession(SocketCopies):
     autopsy : callable, optional
         Given the reason when the connection is lost; returns what the open calls are told, after
         having asked the server how the session ended. May take seconds.
+    reach : callable, optional
+        Connects again when the connection is lost; without it, that is the end. `protocol` is a
+        `ResumableV1` then.
     """
 
     def __init__(
@@ -111,6 +117,7 @@ class SocketSession(SocketCopies):
         url: str = "",
         autopsy: Callable[[Exception], Exception] | None = None,
         keep_token: Callable[[], None] | None = None,
+        reach: Reach | None = None,
     ) -> None:
         self.name = agreement.server_name or url
         self.url = url
@@ -125,6 +132,8 @@ class SocketSession(SocketCopies):
         self._small = SmallCopies(self)
         self.memory = SharedMemory(self, transport.peer_address)
         self._connection = Connection(transport, protocol, self, self._released)
+        if reach is not None:
+            self._connection.recovery = Comeback(self._connection, reach, self._tell)
         self._connection.ensure_background()
         self._waiter = Waiter(self, self._connection, self._shield)
         HOUSEKEEPER.register(self)
@@ -327,6 +336,21 @@ class SocketSession(SocketCopies):
         """Tell that async variants return at once."""
         return True
 
+    def detach(self) -> None:
+        """Leave the session as it is, with its handles and running calls, for whoever takes it up.
+
+        This object is closed then. Whoever connects to ``rpcnb://host:port/NAME`` takes up the
+        session that was opened by that name.
+        """
+        self._closing = True
+        with self._shield:
+            self._connection.close(keep=True)
+
+    def _tell(self, state: SessionState, reason: str) -> None:
+        """Take note of how the connection is, and tell the views."""
+        self.state = state
+        EVENTS.emit(SessionChanged(self.table_index, self.name, state, reason))
+
     @property
     def closed(self) -> bool:
         """Whether the session is over, for whatever reason."""
@@ -354,6 +378,8 @@ class SocketSession(SocketCopies):
         connection = self._connection
         return {
             "connected_to": connection.transport.peer_address,
+            "connections": connection.cuts + 1,
+            "bytes_resent": getattr(connection.protocol, "resent_nbytes", 0),
             "calls": self._calls,
             "calls_in_flight": len(connection.pending),
             "frames_sent": connection.protocol.frames_sent,
@@ -406,10 +432,16 @@ class SocketSession(SocketCopies):
             told: Exception = SessionClosed(f"the session with {self.name} was closed")
             self.state = SessionState.CLOSED
         else:
-            told = reason if self._autopsy is None else self._autopsy(reason)
+            told = self._what_happened(reason)
             died = isinstance(told, WorkerDied)
-            self.state = SessionState.DIED if died else SessionState.LOST
-            EVENTS.emit(SessionChanged(self.table_index, self.name, self.state, str(told)))
+            self._tell(SessionState.DIED if died else SessionState.LOST, str(told))
         if not isinstance(told, OutcomeUnknown):  # which only a call that is out can have
             self._connection.reason = told
         return told
+
+    def _what_happened(self, reason: Exception) -> Exception:
+        if isinstance(reason, WorkerDied | SessionTaken | OutcomeUnknown):
+            return reason
+        if str(reason) == TAKEN:
+            return SessionTaken(f"{TAKEN} on {self.name}; connect by its name to take it back")
+        return reason if self._autopsy is None else self._autopsy(reason)

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from rpcnb.core.errors import SessionError, TransportError
 from rpcnb.endpoint.relay import Relay
-from rpcnb.endpoint.worker import STOPPING, Closer
+from rpcnb.endpoint.seat import Post
+from rpcnb.endpoint.worker import STOPPING
 from rpcnb.endpoint.zygote import Ticket, Work, Zygote
 from rpcnb.transport.descriptor import send_descriptor
 
@@ -35,8 +36,8 @@ HIRE_TIMEOUT = 10.0
 RELAY_TIMEOUT = 2.0
 """Seconds in which a peer gets the last words of a session that was closed."""
 
-ThreadWork: TypeAlias = "Callable[[Transport, Ticket, Callable[[Closer], None]], None]"
-"""What a session's thread runs; it hands back how its connection is to be closed."""
+ThreadWork: TypeAlias = "Callable[[Transport, Ticket, Callable[[Post], None]], None]"
+"""What a session's thread runs; it hands back what others may do with the session."""
 
 OnEnd: TypeAlias = Callable[[str, int], None]
 """Told the session id and how its worker ended: exit status, or the negative of a signal."""
@@ -71,6 +72,16 @@ class Staff(ABC):
         ------
         SessionError
             No worker could be had.
+        """
+
+    @abstractmethod
+    def hand_in(self, ticket: Ticket, transport: Transport) -> None:
+        """Give a session that runs another connection; followed by `release`.
+
+        Raises
+        ------
+        SessionError
+            It does not run, or not yet.
         """
 
     @abstractmethod
@@ -167,13 +178,7 @@ class ProcessStaff(Staff):
 
     def hire(self, ticket: Ticket, transport: Transport) -> int:
         """Hand the connection to a fresh worker."""
-        note = json.dumps(asdict(ticket)).encode()
-        try:
-            with self._lock:
-                send_descriptor(self._control, transport.fileno(), note)
-        except TransportError as error:
-            message = "the server's zygote is gone; restart the server"
-            raise SessionError(message) from error
+        self.hand_in(ticket, transport)
         with self._news:
             self._news.wait_for(lambda: self._has_answered(ticket.session_id), HIRE_TIMEOUT)
             pid = self._hired.pop(ticket.session_id, None)
@@ -182,6 +187,16 @@ class ProcessStaff(Staff):
                 message = f"no worker process could be started: {reason}"
                 raise SessionError(message)
             return pid
+
+    def hand_in(self, ticket: Ticket, transport: Transport) -> None:
+        """Let the zygote pass the connection on."""
+        note = json.dumps(asdict(ticket)).encode()
+        try:
+            with self._lock:
+                send_descriptor(self._control, transport.fileno(), note)
+        except TransportError as error:
+            message = "the server's zygote is gone; restart the server"
+            raise SessionError(message) from error
 
     def _has_answered(self, session_id: str) -> bool:
         return session_id in self._hired or session_id in self._refused or self._gone
@@ -236,7 +251,8 @@ class ThreadStaff(Staff):
         self._work = work
         self._lock = threading.Lock()
         self._threads: dict[str, threading.Thread] = {}
-        self._closers: dict[str, Closer] = {}
+        self._posts: dict[str, Post] = {}
+        self._closing = False
 
     def start(self) -> None:
         """Nothing to prepare."""
@@ -248,37 +264,60 @@ class ThreadStaff(Staff):
         )
         with self._lock:
             self._threads[ticket.session_id] = thread
-            self._closers[ticket.session_id] = lambda _: transport.close()
+            self._posts[ticket.session_id] = Post(lambda _: transport.close(), _not_yet)
         thread.start()
         return os.getpid()
 
     def _run(self, ticket: Ticket, transport: Transport) -> None:
         code = 1
         try:
-            self._work(transport, ticket, partial(self._closers.__setitem__, ticket.session_id))
+            self._work(transport, ticket, partial(self._enter, ticket.session_id))
             code = 0
         except Exception:
             LOG.exception("session %s failed", ticket.session_id)
         finally:
             transport.close()
             with self._lock:
-                del self._threads[ticket.session_id], self._closers[ticket.session_id]
+                del self._threads[ticket.session_id], self._posts[ticket.session_id]
             self.on_end(ticket.session_id, code)
+
+    def _enter(self, session_id: str, post: Post) -> None:
+        with self._lock:
+            self._posts[session_id] = post
+        if self._closing:  # while it was being opened
+            post.close(STOPPING)
+
+    def hand_in(self, ticket: Ticket, transport: Transport) -> None:
+        """Let the session have the connection."""
+        with self._lock:
+            post = self._posts.get(ticket.session_id)
+        if post is None:
+            message = "the session has ended"
+            raise SessionError(message)
+        post.take(transport, ticket)
 
     def release(self, transport: Transport) -> None:
         """Keep it: the thread uses this very object."""
 
     def end(self, session_id: str, pid: int) -> None:  # noqa: ARG002 -- all run in this process
         """Close its connection."""
-        closer = self._closers.get(session_id)
-        if closer is not None:
-            closer(STOPPING)
+        post = self._posts.get(session_id)
+        if post is not None:
+            post.close(STOPPING)
 
     def close(self) -> None:
         """Close the connections and wait for the threads."""
         with self._lock:
-            closers, threads = list(self._closers.values()), list(self._threads.values())
-        for close in closers:
-            close(STOPPING)
+            self._closing = True
+            posts, threads = list(self._posts.values()), list(self._threads.values())
+        for post in posts:
+            post.close(STOPPING)
         for thread in threads:
             thread.join(timeout=HIRE_TIMEOUT)
+
+
+def _not_yet(transport: Transport, ticket: Ticket) -> None:
+    """Stand in for a session that is being opened."""
+    del transport
+    message = f"the session {ticket.session_id} is not open yet"
+    raise SessionError(message)

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from rpcnb.core.errors import ArrayMismatch, EncodeError, TransportError
+from rpcnb.core.deadline import Deadline
+from rpcnb.core.errors import (
+    ArrayMismatch,
+    EncodeError,
+    LocalProtocolError,
+    TransportTimeout,
+)
 from rpcnb.core.values import PLAIN_TYPES, ArrayRef
 from rpcnb.endpoint.connection import SEND_AHEAD
 from rpcnb.session.base import CallStatus, HostBuffer
-from rpcnb.wire.messages import CallFunc, CopyFromRemote, CopyToRemote
+from rpcnb.wire.base import State
+from rpcnb.wire.messages import CallFunc, CopyFromRemote, CopyToRemote, Ping
+
+PIECES_AHEAD = 2
+"""Pieces of bulk data that may be on their way."""
+CREDIT_POLL = 0.1
+"""Seconds between looks whether anybody wants the rest."""
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rpcnb.core.values import Value
     from rpcnb.endpoint.connection import Connection
     from rpcnb.endpoint.pending import Pending
@@ -52,6 +68,47 @@ def slice_of(memory: memoryview, offset: int, nbytes: int) -> memoryview:
     return memory[offset : offset + nbytes]
 
 
+class Credits:
+    """Keeps a sender of bulk data at most `PIECES_AHEAD` pieces ahead of its receiver.
+
+    A receiver that is slow, or has no connection, so stops the sender; and so many bytes at most
+    are sent again after a cut. The acknowledgement that is waited for is the answer to a PING
+    behind each piece.
+
+    Parameters
+    ----------
+    connection : Connection
+        What is sent on.
+    over : callable
+        Tells that nobody wants the rest any more.
+    """
+
+    def __init__(self, connection: Connection, over: Callable[[], bool]) -> None:
+        self._connection = connection
+        self._over = over
+        self._out: deque[Pending] = deque()
+
+    def wait(self) -> bool:
+        """Wait until another piece may be sent; False when there is no need."""
+        while len(self._out) >= PIECES_AHEAD:
+            ping = self._out.popleft()
+            while not (ping.done or self._over()):
+                with suppress(TransportTimeout):
+                    self._connection.wait(ping, Deadline.after(CREDIT_POLL))
+        return not self._over()
+
+    def ask(self) -> None:
+        """Ask for the acknowledgement of what was sent last."""
+        ping = self._connection.open_request()
+        self._connection.send_request(ping, Ping(ping.id))
+        self._out.append(ping)
+
+    def close(self) -> None:
+        """Forget what is not waited for."""
+        for ping in self._out:
+            self._connection.pending.pop(ping.id, None)
+
+
 def send_pieces(
     connection: Connection, pending: Pending, source: memoryview, target: ArrayRef
 ) -> None:
@@ -60,21 +117,46 @@ def send_pieces(
     When the peer reports an error, or the copy is stopped, the rest is not sent: a last, empty
     piece says so.
     """
-    total, position = len(source), 0
+    credit = Credits(connection, lambda: pending.done)
     try:
-        while True:
-            piece = b"" if pending.done else source[position : position + SEND_AHEAD]
+        _send_pieces(connection, pending, source, target, credit)
+    except LocalProtocolError:
+        if connection.protocol.state is State.OPEN:  # else another thread closes, and resolves it
+            raise
+    finally:
+        credit.close()
+
+
+def _send_pieces(
+    connection: Connection, pending: Pending, source: memoryview, target: ArrayRef, credit: Credits
+) -> None:
+    total, position, last = len(source), 0, False
+    try:
+        while not last and credit.wait():
+            piece = source[position : position + SEND_AHEAD]
             begin, position = position, position + len(piece)
-            last = position >= total or pending.done
-            message = CopyToRemote(
-                pending.id, target.handle, target.byte_offset + begin, len(piece), last, piece
-            )
-            connection.outbox.send_bulk(connection.protocol.prepare(message))
+            last = position >= total
+            _send_piece(connection, pending, target, begin, piece, last=last)
+            if total - position > (PIECES_AHEAD - 1) * SEND_AHEAD:
+                credit.ask()
             pending.observer.progress(position, total, "")
-            if last:
-                return
-    except TransportError as error:
-        connection.end(error)
+    finally:
+        if not last and connection.reason is None:
+            _send_piece(connection, pending, target, position, memoryview(b""), last=True)
+
+
+def _send_piece(
+    connection: Connection,
+    pending: Pending,
+    target: ArrayRef,
+    position: int,
+    piece: memoryview,
+    *,
+    last: bool,
+) -> None:
+    offset = target.byte_offset + position
+    message = CopyToRemote(pending.id, target.handle, offset, len(piece), last, piece)
+    connection.outbox.send_bulk(connection.protocol.prepare(message))
 
 
 def send_in_background(

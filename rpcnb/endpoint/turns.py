@@ -21,7 +21,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from rpcnb.core.deadline import NEVER, Deadline
-from rpcnb.core.errors import TransportTimeout
+from rpcnb.core.errors import TransportError, TransportTimeout
 from rpcnb.endpoint.pending import ring
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ PATIENCE = 8
 """Looks at an unchanged foreground reader before the background thread parks."""
 CAREFUL_POLL = 0.1
 """Seconds between looks at a request to stop waiting (see `Connection.poke`)."""
+
+
+class ConnectionCut(Exception):
+    """The transport is gone, and there may be another: for whoever reads, and nobody else."""
 
 
 class Turns(ABC):
@@ -63,10 +67,22 @@ class Turns(ABC):
         self._bell = threading.Lock()
         self._bell.acquire()
         self._background: threading.Thread | None = None
+        self._cut: threading.Event | None = None
+        """There while there is no transport; set when there is one again, or never will be."""
 
     @abstractmethod
     def _read_once(self) -> None:
-        """Receive once and handle what is complete.  Call as the reader."""
+        """Receive once and handle what is complete.  Call as the reader.
+
+        Raises
+        ------
+        ConnectionCut
+            There is nothing to receive from for now.
+        """
+
+    @abstractmethod
+    def lose(self, error: TransportError) -> None:
+        """Take note that the transport is gone; raises as `_read_once`.  Call as the reader."""
 
     def ensure_background(self) -> None:
         """Start the background reader, unless it runs."""
@@ -89,18 +105,28 @@ class Turns(ABC):
                 pending.take_up(self.handler)
             elif self._reading.acquire(False) or self._follow(pending, deadline):
                 try:
-                    self._turns += 1
-                    while not (pending.done or pending.inbox):  # type: ignore[redundant-expr] # reading sets it
-                        if (self._careful or deadline is not NEVER) and not self._wait_readable(
-                            pending, deadline
-                        ):
-                            break
-                        self._read_once()
-                finally:
-                    self.leave_reading()
+                    try:
+                        self._turns += 1
+                        while not (pending.done or pending.inbox):  # type: ignore[redundant-expr] # reading sets it
+                            if (self._careful or deadline is not NEVER) and not self._wait_readable(
+                                pending, deadline
+                            ):
+                                break
+                            self._read_once()
+                    finally:
+                        self.leave_reading()
+                except ConnectionCut:
+                    self._sit_out(pending, deadline)
             if deadline is not NEVER and not pending.has_news() and deadline.expired():
                 message = "no answer in time"
                 raise TransportTimeout(message)
+
+    def _sit_out(self, pending: Pending, deadline: Deadline) -> None:
+        """Wait for another transport, for news, or in vain."""
+        cut = self._cut
+        while cut is not None and not (cut.is_set() or pending.has_news() or deadline.expired()):
+            remaining = deadline.remaining()
+            cut.wait(CAREFUL_POLL if remaining is None else min(CAREFUL_POLL, remaining))
 
     def _wait_readable(self, pending: Pending, deadline: Deadline) -> bool:
         """Wait for bytes without consuming any, so that it can be given up at any time."""
@@ -109,8 +135,11 @@ class Turns(ABC):
             if remaining == 0.0:
                 return False
             slice_ = CAREFUL_POLL if remaining is None else min(CAREFUL_POLL, remaining)
-            if self.transport.wait_readable(slice_ if self._careful else remaining):
-                return True
+            try:
+                if self.transport.wait_readable(slice_ if self._careful else remaining):
+                    return True
+            except TransportError as error:
+                self.lose(error)
         return False
 
     def _follow(self, pending: Pending, deadline: Deadline) -> bool:
@@ -180,10 +209,15 @@ class Turns(ABC):
         self._parked = False
 
     def _read_in_background(self) -> None:
+        cut: threading.Event | None = None
         try:
             self.handler.on_takeover()
             while self.reason is None and not self._followers:
                 self._read_once()
+        except ConnectionCut:
+            cut = self._cut
         finally:
             self._reading.release()
             self._offer_reading()
+        if cut is not None:
+            cut.wait(CAREFUL_POLL)

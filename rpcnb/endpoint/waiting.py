@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from rpcnb.session.refs import release_refs
 from rpcnb.wire.messages import Cancel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
     from rpcnb.endpoint.connection import Connection
@@ -60,7 +62,7 @@ class Waiter:
         outer, self._awaited = self._awaited, pending
         began = monotonic()
         try:
-            if self._shield.count:  # it came while the request was being sent
+            if self._shield.count and not pending.done:  # it came while the request was being sent
                 self._on_press(1, None)
             self._connection.wait(pending)
         except StopWaiting:
@@ -69,6 +71,20 @@ class Waiter:
             self._awaited = outer
         if self._shield.count:
             self._raise_interrupted(pending, what, monotonic() - began)
+
+    @contextmanager
+    def sending(self, pending: Pending) -> Iterator[None]:
+        """Let an interrupt stop `pending` also while it is being sent; it is still to be waited for."""
+        if get_ident() != MAIN_THREAD:
+            yield
+            return
+        outer, self._awaited = self._awaited, pending
+        try:
+            yield
+        except StopWaiting:
+            pass  # by `_on_press`
+        finally:
+            self._awaited = outer
 
     def _raise_interrupted(self, pending: Pending, what: str, seconds: float) -> None:
         self._connection.be_quick()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -9,40 +10,44 @@ import signal
 import tempfile
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from rpcnb.core.errors import ConnectionClosed
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.core.roles import grant_of
-from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.dispatch import Dispatcher
-from rpcnb.endpoint.due import DueQueue
 from rpcnb.endpoint.greeting import PIECE
 from rpcnb.endpoint.serve_memory import AdoptedMemory
+from rpcnb.endpoint.zygote import Ticket
 from rpcnb.session.functions import REGISTRY, FunctionRegistry
-from rpcnb.transport.descriptor import adopt
+from rpcnb.transport.descriptor import adopt, receive_descriptor
 from rpcnb.wire.messages import Goodbye, Side
 from rpcnb.wire.v1 import WireV1
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from rpcnb.core.roles import Role
-    from rpcnb.endpoint.zygote import Ticket
+    from rpcnb.endpoint.due import DueQueue
+    from rpcnb.endpoint.seat import Post
     from rpcnb.session.base import RPCSession
     from rpcnb.session.interrupts import SignalInterrupter
     from rpcnb.session.streams import ExecutionStream
     from rpcnb.transport.base import Transport
 
 LOG = logging.getLogger("rpcnb.worker")
-Closer: TypeAlias = "Callable[[str], None]"
-"""Closes a session's connection, telling the peer why."""
-
 STOPPING = "the server is stopping"
 LAST_WORDS = 10.0
 """Seconds a peer gets to take the first step when its session could not be opened."""
 STUCK_AFTER = 10.0
 """Seconds after the end of its connection in which a worker must have ended."""
+GRACE = 3600.0
+"""Seconds for which a session waits for a client that is gone without a word: a closed lid."""
+LEASE = 24 * 3600.0
+"""Seconds for which it waits for anybody when its client detached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +64,17 @@ class Service:
     """Opens the session that a gateway serves instead of its own process."""
     allow_exec: bool = False
     """Whether sessions run cells, each in its worker process."""
+    grace: float = GRACE
+    lease: float = LEASE
     limits: Limits = DEFAULT_LIMITS
 
 
-def run_worker(fd: int, ticket: Ticket, service: Service, folder: Path) -> None:
-    """Be a worker process: serve the session of `ticket` on a connection until it ends.
+def run_worker(
+    fd: int, ticket: Ticket, service: Service, folder: Path, door: socket.socket
+) -> None:
+    """Be a worker process: serve the session of `ticket` until it ends.
 
-    `folder` is where its work folder is to be made.
+    `folder` is where its work folder is to be made; further connections come through `door`.
     """
     from rpcnb.session import tqdm_hook
     from rpcnb.session.interrupts import SignalInterrupter
@@ -81,7 +90,7 @@ def run_worker(fd: int, ticket: Ticket, service: Service, folder: Path) -> None:
         os.dup2(nothing.fileno(), 0)
     folder.mkdir(mode=0o700)
     try:
-        transport, opened = adopt(fd), _close_on_sigterm
+        transport, opened = adopt(fd), partial(_open_to_others, door)
         serve(transport, ticket, service, opened, folder, interrupter=interrupter, on_end=_end_soon)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -91,7 +100,7 @@ def serve_on_thread(
     service: Service,
     transport: Transport,
     ticket: Ticket,
-    opened: Callable[[Closer], None],
+    opened: Callable[[Post], None],
 ) -> None:
     """Serve one session on a thread of the server's process."""
     with tempfile.TemporaryDirectory(prefix="rpcnb-", ignore_cleanup_errors=True) as folder:
@@ -102,28 +111,28 @@ def serve(
     transport: Transport,
     ticket: Ticket,
     service: Service,
-    opened: Callable[[Closer], None],
+    opened: Callable[[Post], None],
     folder: Path,
     *,
     interrupter: SignalInterrupter | None = None,
     on_end: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve one session on this thread until its connection ends.
+    """Serve one session on this thread until it ends.
 
     Parameters
     ----------
     transport : Transport
         Greeted; owned from here on.
     opened : callable
-        Told how to close the connection from outside.
+        Told what others may do with the session.
     folder : path
         For the session's files.
     interrupter : SignalInterrupter, optional
         How calls are interrupted that run on the main thread.
     on_end : callable
-        Told that the connection has ended; the calls may still run.
+        Told that the session is over; its calls may still run.
     """
-    from rpcnb.session.streams import PumpedStream
+    from rpcnb.endpoint.seat import Post, Seat, Tenure
 
     if ticket.protocol:
         from rpcnb.endpoint.tvm.worker import serve_tvm
@@ -133,39 +142,36 @@ def serve(
 
         serve_tvm(transport, ticket, service, open_for, on_end)
         return
-    limit = service.limits.calls_in_flight
-    due = DueQueue(limit)
-    stream = PumpedStream(lambda: due.put(stream.run_pending), limit)
-    protocol = WireV1(Side.SERVER, epoch=ticket.epoch, limits=service.limits)
+    tenure = Tenure(service.grace, service.lease)
+    seat = Seat(service.limits, tenure, partial(make_dispatcher, folder), on_end)
     try:
-        session = open_session(service, ticket, stream, interrupter, folder)
+        session = open_session(service, ticket, seat.stream, interrupter, folder)
     except Exception as error:
         LOG.warning("session %s cannot be opened", ticket.session_id, exc_info=True)
-        say_sorry(transport, protocol, error)
+        say_sorry(transport, ticket, error)
         return
     try:
-        dispatcher = make_dispatcher(session, ticket, due if session.is_local_session() else None)
-        dispatcher.on_end = on_end
-        if dispatcher.is_local:
-            dispatcher.memory = AdoptedMemory(session, folder)
-        connection = dispatcher.connection = Connection(transport, protocol, dispatcher)
-        opened(connection.close)
-        connection.ensure_background()
-        connection.serve(due)
-        if dispatcher.memory is not None:
-            dispatcher.memory.close()
+        seat.open(session, transport, ticket)
+        opened(Post(seat.close, seat.take))
+        seat.run()
     finally:
         session.shutdown()
 
 
-def make_dispatcher(session: RPCSession, ticket: Ticket, due: DueQueue | None) -> Dispatcher:
+def make_dispatcher(
+    folder: Path, session: RPCSession, ticket: Ticket, due: DueQueue | None
+) -> Dispatcher:
     """Return what serves the session to its client: with a gate, unless the client may do all."""
     grant = grant_of(ticket.caveats)
     if grant.is_whole:
-        return Dispatcher(session, due)
-    from rpcnb.endpoint.gate import GatedDispatcher
+        dispatcher = Dispatcher(session, due)
+    else:
+        from rpcnb.endpoint.gate import GatedDispatcher
 
-    return GatedDispatcher(session, grant, _note_refusal, due)
+        dispatcher = GatedDispatcher(session, grant, _note_refusal, due)
+    if dispatcher.is_local:
+        dispatcher.memory = AdoptedMemory(session, folder)
+    return dispatcher
 
 
 def _note_refusal(what: str, needed: Role) -> None:
@@ -202,7 +208,7 @@ def open_session(
     )
 
 
-def say_sorry(transport: Transport, protocol: WireV1, error: Exception) -> None:
+def say_sorry(transport: Transport, ticket: Ticket, error: Exception) -> None:
     """Tell the peer why its session cannot be opened, and close.
 
     Not before it has said something: until then, the broker's answer may be on its way.
@@ -210,6 +216,7 @@ def say_sorry(transport: Transport, protocol: WireV1, error: Exception) -> None:
     if transport.wait_readable(LAST_WORDS):
         transport.receive_into(memoryview(bytearray(PIECE)))  # closing unread would lose our words
         text = f"the session cannot be opened: {type(error).__name__}: {error}"
+        protocol = WireV1(Side.SERVER, epoch=ticket.epoch)
         transport.send(protocol.frame(protocol.prepare(Goodbye(text[:500], error=True))))
     transport.close()
 
@@ -221,6 +228,22 @@ def _end_soon() -> None:
     watchdog.start()
 
 
-def _close_on_sigterm(close: Closer) -> None:
-    """Let SIGTERM end the session in an orderly way: the peer is told why."""
-    signal.signal(signal.SIGTERM, lambda *_: close(STOPPING))
+def _open_to_others(door: socket.socket, post: Post) -> None:
+    """Let SIGTERM end the session in an orderly way, and other connections come in."""
+
+    # On a thread of its own: closing interrupts the call on this one, in the middle of the closing.
+    def close(*_: object) -> None:
+        threading.Thread(target=post.close, args=(STOPPING,), name="rpcnb-close").start()
+
+    signal.signal(signal.SIGTERM, close)
+    threading.Thread(target=_attend, args=(door, post), name="rpcnb-door", daemon=True).start()
+
+
+def _attend(door: socket.socket, post: Post) -> None:
+    """Let connections in until the zygote is gone."""
+    while True:
+        try:
+            note, fd = receive_descriptor(door)
+        except ConnectionClosed:
+            return
+        post.take(adopt(fd), Ticket(**json.loads(note)))

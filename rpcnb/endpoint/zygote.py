@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import logging
 import os
 import selectors
 import shutil
@@ -26,16 +27,18 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
-from rpcnb.core.errors import ConnectionClosed
-from rpcnb.transport.descriptor import receive_descriptor
+from rpcnb.core.errors import ConnectionClosed, TransportError
+from rpcnb.transport.descriptor import receive_descriptor, send_descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-Work: TypeAlias = "Callable[[int, Ticket, Path], None]"
-"""What a worker runs: given its connection's descriptor, its ticket and the path of its folder,
-which it makes when it needs one."""
+LOG = logging.getLogger("rpcnb.zygote")
+
+Work: TypeAlias = "Callable[[int, Ticket, Path, socket.socket], None]"
+"""What a worker runs: given its connection's descriptor, its ticket, the path of its folder, which
+it makes when it needs one, and the socket on which further connections come."""
 
 KILL_AFTER = 5.0
 """Seconds a worker gets to end after SIGTERM."""
@@ -57,12 +60,15 @@ class Ticket:
     """32 hexadecimal digits."""
     session_name: str
     epoch: int
+    """Which connection of the session this is."""
     caveats: str = ""
     """What the client may not do; see `rpcnb.core.roles`."""
     protocol: str = ""
     """What the client speaks, where that is not our own; see `rpcnb.endpoint.tvm.worker`."""
     seconds: float | None = None
     """How long the session may last, where its client said so."""
+    resumed: bool = False
+    """It takes the place of one that was lost; else another client takes the session up."""
 
 
 class Zygote:
@@ -89,6 +95,8 @@ class Zygote:
         self._folder = folder
         self._pid = os.getpid()
         self._workers: dict[int, str] = {}
+        self._doors: dict[str, socket.socket] = {}
+        """Session -> where its further connections are handed in."""
 
     def run(self) -> NoReturn:
         """Serve until the broker goes; never returns."""
@@ -133,19 +141,38 @@ class Zygote:
     def _hire(self, mine: tuple[Closable, ...]) -> None:
         note, fd = receive_descriptor(self._control)
         ticket = Ticket(**json.loads(note))
+        if ticket.epoch > 1:
+            self._hand_in(fd, ticket, note)
+            return
         try:
+            door, inside = socket.socketpair()
             pid = os.fork()
         except OSError as error:  # too many processes, too little memory: others may go on
             os.close(fd)
             self._report(refused=ticket.session_id, reason=error.strerror)
             return
         if pid == 0:
-            self._become_worker(fd, ticket, mine)
+            self._become_worker(fd, ticket, inside, (*mine, door, *self._doors.values()))
         os.close(fd)
+        inside.close()
         self._workers[pid] = ticket.session_id
+        self._doors[ticket.session_id] = door
         self._report(started=ticket.session_id, pid=pid)
 
-    def _become_worker(self, fd: int, ticket: Ticket, parents: tuple[Closable, ...]) -> NoReturn:
+    def _hand_in(self, fd: int, ticket: Ticket, note: bytes) -> None:
+        """Give a living worker another connection; one that is dead loses it."""
+        door = self._doors.get(ticket.session_id)
+        try:
+            if door is not None:
+                send_descriptor(door, fd, note)
+        except TransportError:
+            LOG.debug("the worker of %s is gone", ticket.session_id)
+        finally:
+            os.close(fd)
+
+    def _become_worker(
+        self, fd: int, ticket: Ticket, door: socket.socket, parents: tuple[Closable, ...]
+    ) -> NoReturn:
         status = 1
         try:
             os.setpgid(0, 0)  # so that what the user's functions start ends with the worker
@@ -155,7 +182,8 @@ class Zygote:
             for end in (*parents, self._control):
                 end.close()
             self._workers.clear()
-            self._work(fd, ticket, self._folder / ticket.session_id)
+            self._doors.clear()
+            self._work(fd, ticket, self._folder / ticket.session_id, door)
             status = 0
         except BaseException:  # noqa: BLE001 -- a worker's last words go to the server's log
             traceback.print_exc()
@@ -175,6 +203,7 @@ class Zygote:
             session_id = self._workers.pop(pid, None)
             if session_id is not None:
                 _kill_group(pid)
+                self._doors.pop(session_id).close()
                 shutil.rmtree(self._folder / session_id, ignore_errors=True)
                 self._report(ended=session_id, code=os.waitstatus_to_exitcode(status))
 

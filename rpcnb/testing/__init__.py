@@ -1,5 +1,7 @@
 """Public test suites: subclass one to show that an implementation keeps its interface's contract.
 
+Beside them `FaultProxy`, a way between two ends on which things go wrong as a test says.
+
 Rules for this folder: nothing of the package imports it; it needs the ``test`` extra (pytest,
 hypothesis).
 """
@@ -10,16 +12,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rpcnb.testing.fault_proxy import Fault, FaultProxy, random_cuts
     from rpcnb.testing.session_suite import SessionSuite
     from rpcnb.testing.transport_suite import TransportSuite
     from rpcnb.testing.wire_suite import WireSuite
 
-__all__ = ["SessionSuite", "TransportSuite", "WireSuite"]
+__all__ = ["Fault", "FaultProxy", "SessionSuite", "TransportSuite", "WireSuite", "random_cuts"]
 
 _MODULES = {
+    "Fault": "rpcnb.testing.fault_proxy",
+    "FaultProxy": "rpcnb.testing.fault_proxy",
     "SessionSuite": "rpcnb.testing.session_suite",
     "TransportSuite": "rpcnb.testing.transport_suite",
     "WireSuite": "rpcnb.testing.wire_suite",
+    "random_cuts": "rpcnb.testing.fault_proxy",
 }
 
 

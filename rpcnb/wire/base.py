@@ -42,6 +42,11 @@ PayloadSink: TypeAlias = Callable[[CopyToRemote | CopyData], memoryview]
 must not raise for anything the peer can cause: it returns scratch memory and remembers."""
 
 
+def fresh_buffer(piece: CopyToRemote | CopyData) -> memoryview:
+    """Give each piece of a bulk copy memory of its own: the sink when nobody sets one."""
+    return memoryview(bytearray(piece.nbytes))
+
+
 class WireProtocol(ABC):
     """One direction-agnostic protocol state per connection and side.
 

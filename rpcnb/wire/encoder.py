@@ -19,12 +19,13 @@ from rpcnb.core.values import (
 )
 from rpcnb.wire.codec import INLINE_NBYTES, PLACE, SCALARS, Code, extension, pack, type_name
 from rpcnb.wire.layout import RECORDS, Raw, verify
+from rpcnb.wire.messages import CallFunc, DeviceCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from rpcnb.core.limits import Limits
-    from rpcnb.wire.messages import Buffer
+    from rpcnb.wire.messages import Buffer, Message
 
 RECORD_CODES: dict[type, Code] = {
     DTypeValue: Code.DTYPE,
@@ -223,3 +224,18 @@ _ENCODERS: dict[type, _Encode] = {
     Raw: _raw,
     **dict.fromkeys(RECORD_CODES, _record),
 }
+
+
+def unsendable(message: Message, limits: Limits) -> str:
+    """Say which argument cannot be encoded: only asked once one cannot."""
+    if not isinstance(message, CallFunc | DeviceCall):
+        return ""
+    named: list[tuple[str, Any]] = [(f"argument {i}", a) for i, a in enumerate(message.args)]
+    if isinstance(message, CallFunc):
+        named += [(f"argument {name!r}", value) for name, value in message.kwargs.items()]
+    for name, value in named:
+        try:
+            pack(Encoder(limits).value(value))
+        except EncodeError:
+            return f"{name}: "
+    return ""

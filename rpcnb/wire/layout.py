@@ -212,7 +212,11 @@ MESSAGES: dict[Kind, Layout] = {
     Kind.OUTPUT: Layout(Entry("stream", f.OUTPUT), Entry("text", f.TEXT)),
     Kind.PING: Layout(),
     Kind.PONG: Layout(),
-    Kind.GOODBYE: Layout(Entry("reason", f.TEXT, ""), Entry("error", f.BOOL, default=False)),
+    Kind.GOODBYE: Layout(
+        Entry("reason", f.TEXT, ""),
+        Entry("error", f.BOOL, default=False),
+        Entry("keep", f.BOOL, default=False),
+    ),
 }
 """Kind of message -> its fields after the id, which stands in the frame's fixed part.
 

@@ -208,6 +208,8 @@ class Goodbye(NamedTuple):
     reason: str = ""
     error: bool = False
     """The sender closes because of what this receiver sent."""
+    keep: bool = False
+    """From a client: the session is to go on without one, until somebody takes it up."""
 
 
 Request: TypeAlias = (

@@ -22,6 +22,7 @@ one `ArrayRef` as argument        7.3              7.8
 from __future__ import annotations
 
 import struct
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from rpcnb.core.errors import (
@@ -33,19 +34,18 @@ from rpcnb.core.errors import (
 )
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.core.values import PLAIN_TYPES
-from rpcnb.wire.base import PayloadSink, Prepared, State, WireProtocol
+from rpcnb.wire.base import PayloadSink, Prepared, State, WireProtocol, fresh_buffer
 from rpcnb.wire.codec import FORMAT_ERRORS, INLINE_NBYTES, pack, scalar_packer, unpack_scalars
 from rpcnb.wire.decoder import Decoder
-from rpcnb.wire.encoder import Encoder
+from rpcnb.wire.encoder import Encoder, unsendable
 from rpcnb.wire.frames import FIXED, FIXED_NBYTES, Fixed, check_sizes
+from rpcnb.wire.journal import SPACING
 from rpcnb.wire.layout import MESSAGES
 from rpcnb.wire.messages import (
     KIND_OF,
     Buffer,
-    CallFunc,
     CopyData,
     CopyToRemote,
-    DeviceCall,
     Kind,
     Message,
     Raised,
@@ -63,17 +63,13 @@ if TYPE_CHECKING:
 
 _CLASS_OF: dict[int, Callable[..., Message]] = {kind: cls for cls, kind in KIND_OF.items()}
 _NO_ID = frozenset({Kind.FREE_HANDLES, Kind.GOODBYE})
-_BULK = frozenset({Kind.COPY_TO_REMOTE, Kind.COPY_DATA})
+BULK = frozenset({Kind.COPY_TO_REMOTE, Kind.COPY_DATA})
 _STR = frozenset({str})
 _OPEN = State.OPEN  # looking a member up in its class costs more than the test it is for
 _CHECKS = {int(kind): layout.from_wire for kind, layout in MESSAGES.items()}
+_FORGET: Callable[[bytes], None] = deque[bytes](maxlen=0).append
 _NOTHING: tuple[Message, ...] = ()
 _NO_KWARGS: dict[str, Any] = {}
-
-
-def fresh_buffer(piece: CopyToRemote | CopyData) -> memoryview:
-    """Give each piece of a bulk copy memory of its own: the sink when nobody sets one."""
-    return memoryview(bytearray(piece.nbytes))
 
 
 class WireV1(WireProtocol):
@@ -104,11 +100,12 @@ class WireV1(WireProtocol):
         self.sink = fresh_buffer if sink is None else sink
         self.frames_sent = 0
         self.frames_received = 0
-        self._epoch = epoch
+        self._epoch = self._quick_epoch = epoch
         self._limits = limits
         self._may_send = steps(side, Direction.SEND)
         self._may_receive = steps(side, Direction.RECEIVE)
         self._acked = 0
+        self._note = _FORGET
         # What fits into this has nothing in it that would have to travel beside the header, and
         # cannot hold more or longer items than the limits allow.
         self._small_nbytes = min(INLINE_NBYTES, limits.frame_header, limits.items, limits.string)
@@ -127,11 +124,11 @@ class WireV1(WireProtocol):
         """Encode a message; see `WireProtocol.prepare`.  Thread-safe."""
         kind = KIND_OF[type(message)]
         try:
-            if kind in _BULK:
+            if kind in BULK:
                 return self._prepare_bulk(kind, message)
             return self._prepare(kind, message)
         except (DecodeError, TypeError, ValueError) as error:
-            raise EncodeError(f"{_where(message, self._limits)}{error}") from error
+            raise EncodeError(f"{unsendable(message, self._limits)}{error}") from error
 
     def _prepare(self, kind: Kind, message: Message) -> Prepared:
         values: Any = sendable(message, self._limits)
@@ -181,7 +178,19 @@ class WireV1(WireProtocol):
         self.frames_sent = sequence
         if after is State.CLOSING:
             self.state = after
-        return (fixed + header, *payload) if payload else (fixed + header,)
+        if payload:
+            return self._note_payload((fixed + header, *payload))
+        data = fixed + header
+        self._note(data)
+        return (data if sequence % SPACING else self._spaced(data),)
+
+    def _note_payload(self, buffers: tuple[Buffer, ...]) -> Sequence[Buffer]:
+        """Take note of the newest frame, which has a payload; see `ResumableV1`."""
+        return buffers
+
+    def _spaced(self, data: bytes) -> bytes:
+        """Return the newest frame, `SPACING` after the last one that came here; likewise."""
+        return data
 
     def quick_call(
         self, function: int, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -218,7 +227,9 @@ class WireV1(WireProtocol):
             return None
         sequence = self.frames_sent = self.frames_sent + 1
         nbytes, received = len(header), self.frames_received
-        return FIXED.pack(kind, 0, self._epoch, nbytes, request, sequence, received, 0) + header
+        data = FIXED.pack(kind, 0, self._epoch, nbytes, request, sequence, received, 0) + header
+        self._note(data)
+        return data if sequence % SPACING else self._spaced(data)
 
     # --- receiving -------------------------------------------------------------------------------
 
@@ -281,7 +292,7 @@ class WireV1(WireProtocol):
                 or header_nbytes > self._small_nbytes
                 or payload_nbytes
                 or flags
-                or epoch != self._epoch
+                or epoch != self._quick_epoch
                 or sequence != self.frames_received + 1
                 or not self._acked <= ack <= self.frames_sent
                 or self.state is not _OPEN
@@ -319,7 +330,7 @@ class WireV1(WireProtocol):
                 break
             header = buffer[body:header_end]
             start = header_end
-            if payload_nbytes or kind in _BULK:
+            if payload_nbytes or kind in BULK:
                 payload = self._begin_payload(Fixed(*fixed), bytes(header))
                 start += payload.take(buffer[start:end])
                 if payload.rest:  # everything that was in the buffer is taken
@@ -369,7 +380,7 @@ class WireV1(WireProtocol):
 
     def _begin_payload(self, fixed: Fixed, header: bytes) -> _Payload:
         """Find the place for a payload; a value is decoded when all of it is there."""
-        if fixed.kind not in _BULK:
+        if fixed.kind not in BULK:
             target = memoryview(bytearray(fixed.payload_nbytes))
             return self._expect(_Payload(fixed, target, header))
         piece = self._piece(fixed, header)
@@ -474,18 +485,3 @@ class _Payload:
         self.rest[:nbytes] = data[:nbytes]
         self.rest = self.rest[nbytes:]
         return nbytes
-
-
-def _where(message: Message, limits: Limits) -> str:
-    """Say which argument cannot be encoded: only asked once one cannot."""
-    if not isinstance(message, CallFunc | DeviceCall):
-        return ""
-    named: list[tuple[str, Any]] = [(f"argument {i}", a) for i, a in enumerate(message.args)]
-    if isinstance(message, CallFunc):
-        named += [(f"argument {name!r}", value) for name, value in message.kwargs.items()]
-    for name, value in named:
-        try:
-            pack(Encoder(limits).value(value))
-        except EncodeError:
-            return f"{name}: "
-    return ""

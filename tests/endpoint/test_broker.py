@@ -20,6 +20,7 @@ from rpcnb.core.limits import Limits
 from rpcnb.endpoint.broker import REMEMBERED, Broker, SessionRecord
 from rpcnb.endpoint.connect import ask_status, greet, open_session
 from rpcnb.endpoint.credentials import new_token, secret_of
+from rpcnb.endpoint.greeting import claim
 from rpcnb.endpoint.keyring import Keyring
 from rpcnb.endpoint.server import Server
 from rpcnb.endpoint.staff import ThreadStaff
@@ -160,9 +161,42 @@ def test_how_a_session_ended_can_be_asked(server, eventually) -> None:
     assert ask(bytes(16)) == {"known": False}
 
 
-def test_taking_a_session_up_again_is_refused(server) -> None:
-    with pytest.raises(HandshakeError, match="cannot resume"):
-        greet(server.url, secret_of(server.token), 5.0, Intent.ATTACH)
+def attach(server, session_id: bytes, proof: str) -> tuple[int, dict]:
+    transport, answer = greet(
+        server.url,
+        secret_of(server.token),
+        5.0,
+        Intent.ATTACH,
+        name=proof,
+        session_id=session_id,
+    )
+    transport.close()
+    return answer.epoch, json.loads(answer.text or "{}")
+
+
+def test_coming_back_to_a_session_that_never_was_is_told_apart(server) -> None:
+    assert attach(server, bytes(16), "") == (0, {"known": False})
+
+
+def test_a_session_is_handed_to_nobody_but_the_client_it_belongs_to(server) -> None:
+    with open_session(server.url, token=server.token) as session:
+        agreement = session.agreement
+        other = claim(bytes(32), agreement.session_id)
+        taken = (0, {"known": True, "taken": True})
+        assert attach(server, agreement.session_id, other) == taken
+        assert attach(server, agreement.session_id, "") == taken
+        own = claim(agreement.resume_key, agreement.session_id)
+        assert attach(server, agreement.session_id, own) == (2, {})
+
+
+def test_how_a_session_ended_is_told_to_a_client_that_comes_back(server, eventually) -> None:
+    session = open_session(server.url, token=server.token)
+    agreement = session.agreement
+    session.shutdown()
+    assert eventually(lambda: server.sessions == 0)
+    own = claim(agreement.resume_key, agreement.session_id)
+    epoch, ending = attach(server, agreement.session_id, own)
+    assert (epoch, ending["known"], ending["code"]) == (0, True, 0)
 
 
 class Lazy(ThreadStaff):

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
 
 import pytest
 
-from rpcnb.core.errors import ConnectionClosed
 from rpcnb.endpoint.outbox import FREE_BATCH, HELD_MESSAGES, JOIN_LIMIT, Outbox
 from rpcnb.transport.memory import memory_pair
 from rpcnb.wire.messages import CallFunc, CopyToRemote, FreeHandles, Kind, Message, Ping, Side
 from rpcnb.wire.v1 import WireV1
-
-if TYPE_CHECKING:
-    from rpcnb.transport.base import Transport
 
 
 class Rig:
@@ -25,7 +20,10 @@ class Rig:
         self.near, self.far = memory_pair()
         self.protocol = WireV1(Side.CLIENT)
         self.released: deque[tuple[int, int, int]] = deque()
-        self.outbox = Outbox(self.near, self.protocol, self.released)
+        self.failures: list[None] = []
+        self.outbox = Outbox(
+            self.near, self.protocol, self.released, lambda: self.failures.append(None)
+        )
         self._decoder = WireV1(Side.SERVER)
 
     def receive(self, count: int) -> list[Message]:
@@ -122,11 +120,29 @@ def test_many_threads_lose_nothing_and_mix_nothing(rig: Rig) -> None:
         assert mine == sorted(mine)
 
 
-def test_a_dead_transport_is_reported_to_the_sender(rig: Rig) -> None:
-    transport: Transport = rig.near
-    transport.close()
-    with pytest.raises(ConnectionClosed):
-        rig.outbox.send(rig.protocol.prepare(Ping(1)))
+def test_a_dead_transport_is_told_to_the_connection_and_raises_nothing(rig: Rig) -> None:
+    rig.near.close()
+    rig.outbox.send(rig.protocol.prepare(Ping(1)))
+    rig.outbox.send_bulk(rig.protocol.prepare(CopyToRemote(2, 1, 0, 1, True, b"x")))
+    header = rig.protocol.quick_call(1, (), {})
+    assert header is not None
+    assert rig.outbox.send_quick(Kind.CALL_FUNC, 3, header)
+    assert len(rig.failures) == 3
+
+
+def test_it_goes_on_over_another_transport_and_counts_on(rig: Rig) -> None:
+    rig.outbox.send(rig.protocol.prepare(Ping(1)))
+    rig.receive(1)
+    before = rig.outbox.nbytes
+    near, rig.far = memory_pair()
+    order: list[str] = []
+    first = [rig.protocol.frame(rig.protocol.prepare(Ping(2)))[0]]
+    rig.outbox.restart(near, lambda: order.append("resume") or first, lambda: order.append("ready"))
+    rig.outbox.send(rig.protocol.prepare(Ping(3)))
+    assert order == ["resume", "ready"]
+    assert rig.receive(2) == [Ping(2), Ping(3)]
+    assert rig.outbox.nbytes == 3 * before
+    near.close()
 
 
 def hold(rig: Rig, number: int) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from rpcnb.core.errors import ConnectionClosed, SessionError
+from rpcnb.endpoint.seat import Post
 from rpcnb.endpoint.staff import ProcessStaff, ThreadStaff
 from rpcnb.endpoint.zygote import Ticket
 from rpcnb.transport.descriptor import adopt
@@ -43,7 +44,7 @@ def ticket(number: int = 1) -> Ticket:
     return Ticket(f"{number:032x}", "", 1)
 
 
-def do_as_told(fd: int, ticket: Ticket, folder: Path) -> None:
+def do_as_told(fd: int, ticket: Ticket, folder: Path, door: socket.socket) -> None:
     """Be a worker that obeys one byte."""
     folder.mkdir()
     (folder / "file").write_text("content")
@@ -202,7 +203,7 @@ def test_closing_ends_the_threads(ends, opens) -> None:
 
     def serve(transport, ticket, opened) -> None:
         if opens:
-            opened(lambda reason: (reasons.append(reason), transport.close()))
+            opened(Post(lambda reason: (reasons.append(reason), transport.close()), print))
         begun.set()
         with suppress(ConnectionClosed):
             transport.wait_readable(WAIT)
@@ -215,3 +216,41 @@ def test_closing_ends_the_threads(ends, opens) -> None:
     assert ends.of(ticket()) == 0
     assert reasons == (["the server is stopping"] if opens else [])
     near.close()
+
+
+def test_a_session_that_opens_while_its_staff_closes_is_closed(ends) -> None:
+    closing, reasons = threading.Event(), []
+
+    def serve(transport, ticket, opened) -> None:
+        assert closing.wait(WAIT)
+        opened(Post(reasons.append, print))
+
+    near, far = memory_pair()
+    staff = ThreadStaff(serve, ends)
+    staff.hire(ticket(), far)
+    threading.Timer(0.05, closing.set).start()
+    staff.close()
+    assert ends.of(ticket()) == 0
+    assert reasons == ["the server is stopping"]
+    near.close()
+
+
+def test_a_session_on_a_thread_is_handed_further_connections(ends) -> None:
+    begun, taken = threading.Event(), []
+
+    def serve(transport, ticket, opened) -> None:
+        opened(Post(print, lambda *what: taken.append(what)))
+        begun.set()
+        with suppress(ConnectionClosed):
+            transport.wait_readable(WAIT)
+
+    near, far = memory_pair()
+    staff = ThreadStaff(serve, ends)
+    with pytest.raises(SessionError, match="ended"):
+        staff.hand_in(ticket(), far)
+    staff.hire(ticket(), far)
+    assert begun.wait(WAIT)
+    staff.hand_in(ticket(), far)
+    assert taken == [(far, ticket())]
+    near.close()
+    staff.close()

@@ -124,7 +124,18 @@ def test_copies_say_how_far_they_are(session: SocketSession, heard: Subscription
         assert (done[-1], copies[-1].total) == (3 * MIB, 3 * MIB)
 
 
+def test_a_session_that_loses_its_connection_is_detached_and_then_live_again(
+    session: SocketSession, heard: Subscription
+) -> None:
+    session._connection.transport.abort()
+    assert session.ping() < 5.0
+    changed = [e for e in of_session(heard.drain(), session) if isinstance(e, SessionChanged)]
+    assert [e.state for e in changed] == [SessionState.DETACHED, SessionState.LIVE]
+    assert session.state is SessionState.LIVE
+
+
 def test_a_lost_session_says_so(session: SocketSession, heard: Subscription) -> None:
+    session._connection.recovery = None  # as one that cannot come back
     session._connection.transport.abort()
     with pytest.raises((OutcomeUnknown, ConnectionClosed)):
         session.ping()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,6 +21,9 @@ from rpcnb.wire.handshake import Agreement, Intent
 from rpcnb.wire.messages import Goodbye, Side
 from rpcnb.wire.v1 import WireV1
 
+if TYPE_CHECKING:
+    from rpcnb.endpoint.seat import Post
+
 WAIT = 10.0
 TICKET = Ticket("a" * 32, "", 1)
 
@@ -34,8 +38,8 @@ class Running:
 
     def __init__(self, work) -> None:
         near, far = memory_pair()
-        self.closers: list[object] = []
-        self.thread = threading.Thread(target=work, args=(far, self.closers.append))
+        self.posts: list[Post] = []
+        self.thread = threading.Thread(target=work, args=(far, self.posts.append))
         self.thread.start()
         self.client = a_client(near)
 
@@ -63,8 +67,8 @@ def test_a_session_is_served_until_its_client_goes(tmp_path) -> None:
 def test_a_session_can_be_closed_from_outside_with_a_reason(tmp_path, eventually) -> None:
     running = Running(lambda far, opened: serve(far, TICKET, Service(), opened, tmp_path))
     running.client.ping()
-    (close,) = running.closers
-    close("time to go")
+    (post,) = running.posts
+    post.close("time to go")
     assert eventually(lambda: running.client.closed)  # idle clients listen, too
     with pytest.raises(RpcnbError, match="time to go"):
         running.client.ping()
@@ -97,13 +101,13 @@ def test_a_session_that_cannot_be_opened_says_why(tmp_path, caplog) -> None:
 def test_apologies_wait_until_the_peer_has_spoken(monkeypatch) -> None:
     monkeypatch.setattr(worker, "LAST_WORDS", 0.02)
     near, far = memory_pair()
-    say_sorry(far, WireV1(Side.SERVER), ValueError("x"))
+    say_sorry(far, TICKET, ValueError("x"))
     assert near.receive_into(memoryview(bytearray(100))) == 0  # nothing but the end
     near.close()
 
     near, far = memory_pair()
     near.send_one(b"a call")
-    say_sorry(far, WireV1(Side.SERVER), ValueError("x" * 2000))
+    say_sorry(far, TICKET, ValueError("x" * 2000))
     protocol = WireV1(Side.CLIENT)
     (message,) = protocol.received(near.receive_into(protocol.receive_buffer()))
     assert isinstance(message, Goodbye)

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ import pytest
 
 from rpcnb.endpoint import zygote
 from rpcnb.endpoint.zygote import Ticket, Zygote
-from rpcnb.transport.descriptor import send_descriptor
+from rpcnb.transport.descriptor import receive_descriptor, send_descriptor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,11 +55,13 @@ def hear(reports):
     return json.loads(reports.readline())
 
 
-def hire(control) -> socket.socket:
+def hire(control, epoch: int = 1) -> socket.socket:
     here, there = socket.socketpair()
     here.settimeout(WAIT)
     with there:
-        send_descriptor(control, there.fileno(), json.dumps(asdict(TICKET)).encode())
+        send_descriptor(
+            control, there.fileno(), json.dumps(asdict(replace(TICKET, epoch=epoch))).encode()
+        )
     return here
 
 
@@ -87,8 +89,8 @@ def test_a_worker_inherits_its_connection_and_nothing_of_the_zygotes(tmp_path) -
 
     before = kinds()
 
-    def list_descriptors(fd: int, ticket: Ticket, folder: Path) -> None:
-        socket.socket(fileno=fd).sendall(json.dumps(kinds(fd)).encode())
+    def list_descriptors(fd: int, ticket: Ticket, folder: Path, door: socket.socket) -> None:
+        socket.socket(fileno=fd).sendall(json.dumps(kinds(fd, door.fileno())).encode())
 
     with running(tmp_path, list_descriptors) as (control, reports, _):
         hear(reports)
@@ -103,7 +105,7 @@ def test_a_worker_that_ignores_the_end_is_killed_with_what_it_started(
 ) -> None:
     monkeypatch.setattr(zygote, "KILL_AFTER", 0.2)
 
-    def ignore(fd: int, ticket: Ticket, folder: Path) -> None:
+    def ignore(fd: int, ticket: Ticket, folder: Path, door: socket.socket) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         child = os.fork()
         socket.socket(fileno=os.dup(fd)).sendall(f"{child}\n".encode() if child else b"")
@@ -122,7 +124,7 @@ def test_a_worker_that_ignores_the_end_is_killed_with_what_it_started(
 
 
 def test_what_a_worker_started_ends_with_it(tmp_path, eventually) -> None:
-    def leave_a_child(fd: int, ticket: Ticket, folder: Path) -> None:
+    def leave_a_child(fd: int, ticket: Ticket, folder: Path, door: socket.socket) -> None:
         child = os.fork()
         if child == 0:
             signal.pause()
@@ -161,3 +163,23 @@ def test_nobody_left_to_signal_is_fine(function) -> None:
         os._exit(0)
     os.waitpid(pid, 0)
     function(pid)
+
+
+def test_a_living_worker_is_handed_further_connections_and_a_dead_one_none(tmp_path) -> None:
+    def greet_everybody(fd: int, ticket: Ticket, folder: Path, door: socket.socket) -> None:
+        while True:
+            note, fd = receive_descriptor(door)
+            with socket.socket(fileno=fd) as sock:
+                sock.sendall(note)
+
+    with running(tmp_path, greet_everybody) as (control, reports, _):
+        hear(reports)
+        with hire(control):
+            pid = hear(reports)["pid"]
+            for epoch in (2, 3):
+                with hire(control, epoch) as here:
+                    assert json.loads(here.recv(4096))["epoch"] == epoch
+            os.kill(pid, signal.SIGKILL)
+            assert hear(reports)["code"] == -signal.SIGKILL
+            with hire(control, 4) as here:
+                assert here.recv(4096) == b""

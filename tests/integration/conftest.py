@@ -48,6 +48,14 @@ def say(*what):
 """
 
 
+def gone(process: psutil.Process) -> bool:
+    """Tell whether a process has ended."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 class Program:
     """A Python process that is talked to in lines of JSON."""
 
@@ -99,7 +107,8 @@ class RunningServer(Program):
     def __init__(self, temp: Path, **options: object) -> None:
         self.temp = temp
         self.clients: list[Program] = []
-        super().__init__(SERVER, {"load": [str(HERE / "served.py")], "name": "srv"} | options, temp)
+        usual = {"load": [str(HERE / "served.py")], "name": "srv", "grace": 0.5}
+        super().__init__(SERVER, usual | options, temp)
         self.url, self.token = self.hear()
         (zygote,) = psutil.Process(self.pid).children()
         self.zygote: psutil.Process = zygote
@@ -113,7 +122,7 @@ class RunningServer(Program):
         return client
 
     def workers(self) -> list[psutil.Process]:
-        return [p for p in self.zygote.children() if p.status() != psutil.STATUS_ZOMBIE]
+        return [process for process in self.zygote.children() if not gone(process)]
 
     def session_folders(self) -> list[Path]:
         """Return the folders of sessions, and what is in them."""

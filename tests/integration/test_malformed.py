@@ -270,6 +270,7 @@ def many_sessions(tmp_path, amount: int) -> None:
         in_process=True,
         registry=FunctionRegistry(),
         connection_file=tmp_path / "server.json",
+        grace=0.0,  # a thousand sessions whose peers hang up would be waited for
     ) as server:
         after_the_proof(server.url, server.token, amount, lambda case: None)
         assert server.sessions <= 1

@@ -14,7 +14,7 @@ from rpcnb.wire.trace import LONGEST, describe, short
     ("message", "line"),
     [
         (Cancel(7), "Cancel #7"),
-        (Goodbye("done"), "Goodbye reason='done' error=False"),
+        (Goodbye("done"), "Goodbye reason='done' error=False keep=False"),
         (FreeHandles(((1, 2, 1),)), "FreeHandles handles=((1, 2, 1))"),
         (Return(3, [1, 2.5, None]), "Return #3 value=[1, 2.5, None] elapsed=0.0"),
         (

@@ -1,0 +1,198 @@
+"""Going on over another transport: the half of a `Connection` that survives the loss of one.
+
+What was sent and not acknowledged is in the protocol's journal, so losing a transport loses
+nothing. Who reads finds out (`lose`), and tells the connection's `Recovery`; waiters sit out the
+cut, senders go on as if nothing had happened. When the recovery has another transport, `go_on`
+asks both ends how far they are and says the rest again.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import abstractmethod
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from rpcnb.core.errors import (
+    ConnectionClosed,
+    ProtocolError,
+    TransportError,
+    TransportTimeout,
+)
+from rpcnb.endpoint.pending import ring
+from rpcnb.endpoint.turns import ConnectionCut, Turns
+from rpcnb.wire.base import State
+from rpcnb.wire.frames import FIXED_NBYTES
+from rpcnb.wire.journal import read_resume, resume_frame
+from rpcnb.wire.resumable import ResumableV1
+
+if TYPE_CHECKING:
+    from rpcnb.core.deadline import Deadline
+    from rpcnb.endpoint.handler import Handler
+    from rpcnb.endpoint.outbox import Outbox
+    from rpcnb.transport.base import Transport
+    from rpcnb.wire.base import WireProtocol
+
+LONGEST_AUTOPSY = 10.0
+"""Seconds that `Handler.on_closed` may take."""
+
+
+class Recovery(Protocol):
+    """Who looks after a connection that has lost its transport.  Methods must not block."""
+
+    def begin(self, error: TransportError) -> None:
+        """Look for another transport, or wait for one."""
+
+    def over(self) -> None:
+        """Take note that there is one."""
+
+    def stop(self) -> None:
+        """Take note that the connection has ended: there is nothing to recover.  Idempotent."""
+
+
+class Resuming(Turns):
+    """See the module.
+
+    Parameters
+    ----------
+    transport, protocol, handler
+        Of the connection.
+    """
+
+    outbox: Outbox
+    recovery: Recovery | None = None
+    """None: the connection ends with its transport. Else the protocol is a `ResumableV1`."""
+
+    def __init__(self, transport: Transport, protocol: WireProtocol, handler: Handler) -> None:
+        super().__init__(transport, handler)
+        self.protocol = protocol
+        self.cuts = 0
+        """How often it went on over another transport."""
+        self._receive_into = transport.receive_into
+        self._told = threading.Event()
+        self._ending = threading.RLock()  # a signal handler may come upon its own thread in `end`
+        self._going_on = threading.Lock()
+
+    @abstractmethod
+    def end(self, error: Exception) -> None:
+        """Close because of `error`: every open request is told, once.  Idempotent."""
+
+    def lose(self, error: TransportError) -> None:
+        """Take note that the transport is gone.  Call as the reader.
+
+        Raises
+        ------
+        ConnectionCut
+            There may be another one.
+        """
+        if not self._begin_cut(error):
+            self.end(error)
+            self._told.wait(LONGEST_AUTOPSY)  # another thread may be finding out why it ended
+            return
+        raise ConnectionCut
+
+    def _begin_cut(self, error: TransportError) -> bool:
+        """Have the recovery begin, once; False when there is nothing to recover."""
+        recovery = self.recovery
+        with self._ending:
+            if recovery is None or self.reason is not None or self.protocol.state is not State.OPEN:
+                return False
+            if self._cut is not None:
+                return True
+            self._cut = threading.Event()
+            self.transport.abort()
+            recovery.begin(error)
+            return True
+
+    def _give_up_recovery(self) -> None:
+        cut = self._cut
+        if self.recovery is not None:
+            self.recovery.stop()
+        if cut is not None:
+            cut.set()
+
+    def _look_soon(self) -> None:
+        """Have somebody read: sending failed, and what the peer said last may be waiting."""
+        ring(self._bell)
+
+    def go_on(self, transport: Transport, epoch: int, deadline: Deadline) -> None:
+        """Go on over another transport, which is owned from here on.
+
+        Not on a thread that reads or sends here.
+
+        Parameters
+        ----------
+        transport : Transport
+            To the other half of this session; nothing was said on it.
+        epoch : int
+            Which connection of the session it is.
+        deadline : Deadline
+            For the peer's first words.
+
+        Raises
+        ------
+        TransportError
+            This one is gone, too; another may do.
+        ProtocolError
+            The two halves do not belong together, or this one comes too late.
+        """
+        with self._going_on:
+            try:
+                received = self._leave_transport()
+                theirs = _exchange(transport, epoch, received, deadline)
+                self._enter_transport(transport, epoch, theirs)
+            except BaseException:
+                transport.close()
+                raise
+
+    def _leave_transport(self) -> int:
+        """Let nobody read from the old transport any more; return how many frames came."""
+        superseded = ConnectionClosed("the peer came back on another connection")
+        if not self._begin_cut(superseded):
+            raise self.reason or superseded
+        with self._reading:  # who reads leaves, as the transport is closed
+            return self._resumable().cut()
+
+    def _resumable(self) -> ResumableV1:
+        protocol = self.protocol
+        assert isinstance(protocol, ResumableV1)  # as there is a recovery
+        return protocol
+
+    def _enter_transport(self, transport: Transport, epoch: int, received: int) -> None:
+        resume = partial(self._resumable().resume, epoch, received)
+        self._reading.acquire()
+        try:
+            self.outbox.restart(transport, resume, partial(self._be_ready, transport))
+        except ProtocolError:  # of `resume`
+            self.leave_reading()
+            raise
+
+    def _be_ready(self, transport: Transport) -> None:
+        """Let whoever waits read again."""
+        self.transport = transport
+        self._receive_into = transport.receive_into
+        self.cuts += 1
+        with self._ending:
+            cut, self._cut = self._cut, None
+            if self.reason is not None:
+                transport.close()
+            elif self.recovery is not None:
+                self.recovery.over()
+        self.leave_reading()
+        if cut is not None:
+            cut.set()
+
+
+def _exchange(transport: Transport, epoch: int, received: int, deadline: Deadline) -> int:
+    """Say how many frames came; return how many the peer has."""
+    transport.send_one(resume_frame(epoch, received))
+    words = memoryview(bytearray(FIXED_NBYTES))
+    heard = 0
+    while heard < FIXED_NBYTES:
+        if not transport.wait_readable(deadline.remaining()):
+            raise TransportTimeout("the other half of the session does not answer")
+        nbytes = transport.receive_into(words[heard:])
+        if nbytes == 0:
+            raise ConnectionClosed("the other half of the session left")
+        heard += nbytes
+    return read_resume(words, epoch)

@@ -1,0 +1,159 @@
+"""A session's seat in its worker: the session stays, whoever is connected to it may change.
+
+A connection that is lost is waited for (`recovery.Grace`). A client that detaches, or one whose
+session another client takes up, leaves everything behind: handles, and calls that run.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+from rpcnb.core.deadline import Deadline
+from rpcnb.core.errors import ProtocolError, TransportError
+from rpcnb.endpoint.connection import Connection
+from rpcnb.endpoint.due import DueQueue
+from rpcnb.endpoint.handler import PeerDetached
+from rpcnb.endpoint.recovery import GO_ON_TIMEOUT, TAKEN, Grace
+from rpcnb.session.streams import PumpedStream
+from rpcnb.wire.messages import Goodbye, Side
+from rpcnb.wire.resumable import ResumableV1
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from rpcnb.core.limits import Limits
+    from rpcnb.endpoint.dispatch import Dispatcher
+    from rpcnb.endpoint.zygote import Ticket
+    from rpcnb.session.base import RPCSession
+    from rpcnb.transport.base import Transport
+
+    MakeDispatcher: TypeAlias = Callable[[RPCSession, Ticket, DueQueue | None], Dispatcher]
+    Closer: TypeAlias = Callable[[str], None]
+    """Closes a session, telling the peer why."""
+
+
+class Post(NamedTuple):
+    """What those outside may do with a session that is being served."""
+
+    close: Closer
+    take: Callable[[Transport, Ticket], None]
+    """Hands it another connection."""
+
+
+class Tenure(NamedTuple):
+    """For how long a session is kept that nobody is connected to."""
+
+    grace: float
+    """Seconds, when the client is gone without a word."""
+    lease: float
+    """Seconds, when it said that it would be back, or that somebody would."""
+
+
+class Seat:
+    """Serves one session to one client after another, on the thread that calls `run`.
+
+    Parameters
+    ----------
+    limits, tenure
+        See there.
+    make_dispatcher : callable
+        Makes what serves the session to a client.
+    on_end : callable
+        Told that the session is over; its calls may still run.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        tenure: Tenure,
+        make_dispatcher: MakeDispatcher,
+        on_end: Callable[[], None],
+    ) -> None:
+        self._limits = limits
+        self._tenure = tenure
+        self._make_dispatcher = make_dispatcher
+        self._on_end = on_end
+        self._due: DueQueue
+        self.stream = PumpedStream(self._wake, limits.calls_in_flight)
+        """The session's default stream."""
+        self._news = threading.Condition()
+        self._closing = False
+        self._connection: Connection
+        self._dispatcher: Dispatcher
+        self._session: RPCSession
+
+    def _wake(self) -> None:
+        self._due.put(self.stream.run_pending)
+
+    def open(self, session: RPCSession, transport: Transport, ticket: Ticket) -> None:
+        """Serve `session`, at first on this connection."""
+        self._session = session
+        self._connect(transport, ticket)
+
+    def take(self, transport: Transport, ticket: Ticket) -> None:
+        """Go on over another connection: with the same client, or with another one."""
+        if ticket.resumed:
+            threading.Thread(
+                target=self._go_on, args=(transport, ticket), name="rpcnb-resume", daemon=True
+            ).start()
+        else:
+            old = self._connection
+            old.post(Goodbye(TAKEN))
+            old.end(PeerDetached(TAKEN))
+            self._connect(transport, ticket)
+
+    def _go_on(self, transport: Transport, ticket: Ticket) -> None:
+        connection = self._connection
+        try:
+            connection.go_on(transport, ticket.epoch, Deadline.after(GO_ON_TIMEOUT))
+        except TransportError:
+            return  # the client will come again, or its time will run out
+        except ProtocolError as error:
+            connection.end(error)
+
+    def _connect(self, transport: Transport, ticket: Ticket) -> None:
+        session, limits = self._session, self._limits
+        due = DueQueue(limits.calls_in_flight)
+        own = due if session.is_local_session() else None
+        dispatcher = self._make_dispatcher(session, ticket, own)
+        dispatcher.on_end = self._on_end
+        protocol = ResumableV1(Side.SERVER, epoch=ticket.epoch, limits=limits)
+        connection = dispatcher.connection = Connection(transport, protocol, dispatcher)
+        if self._tenure.grace > 0:
+            connection.recovery = Grace(connection, self._tenure.grace)
+        with self._news:
+            self._connection, self._dispatcher, self._due = connection, dispatcher, due
+            self._news.notify_all()
+        connection.ensure_background()
+
+    def close(self, reason: str) -> None:
+        """End the session, telling the client why.  Safe in a signal handler."""
+        with self._news:
+            self._closing = True
+            self._news.notify_all()
+        self._connection.close(reason)
+
+    def run(self) -> None:
+        """Run the calls of the default stream on this thread until the session is over."""
+        while True:
+            with self._news:
+                connection, dispatcher, due = self._connection, self._dispatcher, self._due
+            self.stream.run_pending()  # what came while nobody was connected
+            connection.serve(due)
+            due.run()  # what a client left behind
+            if dispatcher.memory is not None:
+                dispatcher.memory.close()
+            if not self._is_taken_up(connection):
+                return
+
+    def _is_taken_up(self, connection: Connection) -> bool:
+        """Wait for another client where one may come; False when the session is over."""
+        with self._news:
+            if self._connection is connection and isinstance(connection.reason, PeerDetached):
+                self._news.wait_for(
+                    lambda: self._closing or self._connection is not connection,
+                    self._tenure.lease,
+                )
+            return self._connection is not connection and not self._closing
