@@ -9,6 +9,7 @@ from IPython.core.getipython import get_ipython
 from IPython.display import display
 
 from rpcnb.core.errors import ArrayMismatch
+from rpcnb.notebook.displays import quiet
 from rpcnb.notebook.live.looking import Answer, answer, array_of
 from rpcnb.notebook.live.picture import data_url
 from rpcnb.notebook.live.widget import LiveWidget
@@ -85,7 +86,7 @@ class Inspector:
         self._first = first
         self._worker = Worker("rpcnb-inspector")
         text = f"live view of {sentence}: open this notebook with its kernel to see it"
-        self.widget = LiveWidget("inspector", self.receive, details(text), text, handle=handle)
+        self.widget = LiveWidget("inspector", self.receive, quiet(text), text, handle=handle)
 
     def receive(self, message: dict[str, Any], _aside: bool) -> None:  # noqa: FBT001 -- a callback
         """Take a message; a look may take seconds, and has a thread of its own."""

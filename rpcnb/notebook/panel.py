@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
-from rpcnb.notebook.displays import remote_html
+from rpcnb.notebook.displays import quiet, remote_html
 from rpcnb.notebook.live import holders
 from rpcnb.notebook.live.actions import act
 from rpcnb.notebook.live.bridge import BRIDGE
@@ -55,7 +55,7 @@ class Panel:
         self._worker = Worker("rpcnb-panel")
         self._looker = Worker("rpcnb-inspector")  # a look may take seconds: Cancel must not wait
         text = f"live view of {remote.name}: open this notebook with its kernel to see it"
-        self.widget = LiveWidget("panel", self.receive, details(text), text)
+        self.widget = LiveWidget("panel", self.receive, quiet(text), text)
         BRIDGE.serve(self.hub, self)
 
     # --- to the browser: called by the bridge ---------------------------------------------------

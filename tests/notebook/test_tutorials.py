@@ -59,3 +59,28 @@ def test_the_notebook_about_sessions_does_what_it_says(folders: None) -> None:
     assert "array([-2.,  0.,  2.,  4.,  6.])" in ran["near.fn.crash()"]
     assert "0 handles" in ran["near.handles"]
     assert "array([0, 1, 2])" in ran["local:"]
+
+
+@pytest.mark.slow
+def test_the_notebook_about_handles_does_what_it_says(folders: None) -> None:
+    ran = Ran("04_handles_and_lifetimes.ipynb")
+    assert "f64[1, 131072] 1.0 MiB" in ran["a = make(1)"]
+    assert ran["del a"].startswith("1,048,576 bytes over there")
+    assert ran["xdel"] == "0 bytes over there\n"
+    assert "a view that keeps 8,388,608 bytes alive" in ran["corner = big["]
+    assert ran["corner.copy()"] == "80 bytes over there\n"
+    assert ran["kept = ["] == "7 MiB over there\n"
+    assert ran["del kept"] == "1 MiB over there\n"
+    assert "(freed)> was freed" in ran["with make(1)"]
+    assert "disconnected from lab" in ran["%disconnect_remote"]
+
+
+@pytest.mark.slow
+def test_the_notebook_about_looking_does_what_it_says(folders: None) -> None:
+    ran = Ran("05_look_into_arrays.ipynb")
+    assert "16 MiB stay there, 193 KiB moved" in ran["def moved"]
+    assert ran["xp.isnan"] == "[682, 512]"
+    assert "nan" in ran["row, column = place"]
+    assert "1.003]" in ran["a[1024, 1638] = 0"]
+    assert "f32[8, 256, 256]" in ran["film.inspect()"]
+    assert ran["planes ="].count("(64, 64)") == 3
