@@ -94,6 +94,8 @@ class Panel:
         if kind in {"show", "hide"}:
             (self._views.add if kind == "show" else self._views.discard)(str(message.get("view")))
             self._asked |= kind == "show"
+            if self.hub.ended and kind == "show":  # the bridge has left it
+                self._worker.put(lambda: self.tell(self.hub.snapshot()))
         elif kind == "inspector":
             self._looker.put(lambda: self.widget.send(*answer(self.hub.remote, message)))
         else:

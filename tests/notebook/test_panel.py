@@ -52,3 +52,15 @@ def test_a_click_is_done_by_the_worker(panel: Panel, eventually: Any) -> None:
     panel.receive({"type": "free", "handle": array.handle}, True)
     assert eventually(lambda: array.freed)
     assert panel.hub.rtt is not None
+
+
+def test_a_panel_that_is_seen_again_after_its_session_shows_its_end(
+    panel: Panel, eventually: Any
+) -> None:
+    told: list[Any] = []
+    panel.widget.send = told.append
+    panel.hub.remote.close()
+    assert eventually(lambda: panel.hub.ended)
+    panel.receive({"type": "show", "view": "v"}, True)
+    assert eventually(lambda: told)
+    assert told[-1]["session"]["state"] == "closed"

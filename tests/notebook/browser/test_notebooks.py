@@ -26,7 +26,9 @@ def test_the_notebook_about_handles_runs_and_reads_without_its_kernel(
     notebook.page.get_by_text("disconnected from lab").wait_for()
     notebook.wait_idle()
     assert notebook.tracebacks() == {}
-    notebook.page.get_by_role("group", name="Session").get_by_text("○ closed").wait_for()
+    bar = notebook.page.get_by_role("group", name="Session")
+    bar.scroll_into_view_if_needed()  # nobody is told who does not look
+    bar.get_by_text("○ closed").wait_for()
     notebook.save()
     assert notebook.complaints == []
     assert notebook.outside == []
