@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Self
 
 from rpcnb.core.deadline import Deadline
@@ -61,6 +62,9 @@ class TVMServer:
         self._registration: Registration | None = None
         if tracker is not None:
             self._registration = Registration(tracker, key, self.port, period=tracker_period)
+        self._lock = threading.Lock()
+        self._strangers: OrderedDict[int, Transport] = OrderedDict()
+        """Connections that have not said what they want yet, oldest first."""
         self._served: set[Transport] = set()
         self._thread = threading.Thread(target=self._accept, name="rpcnb-tvm", daemon=True)
         self._thread.start()
@@ -74,12 +78,21 @@ class TVMServer:
             except RpcnbError as error:  # this one went away
                 LOG.info("a TVM client could not be accepted: %s", error)
                 continue
-            if len(self._served) >= DEFAULT_LIMITS.sessions:
-                LOG.warning("more than %d TVM clients: one was sent away", DEFAULT_LIMITS.sessions)
-                transport.close()
-                continue
-            self._served.add(transport)
+            self._make_room(transport)
             threading.Thread(target=self._serve, args=(transport,), daemon=True).start()
+
+    def _make_room(self, transport: Transport) -> None:
+        """Count a stranger in; the one that has dawdled longest makes room.
+
+        So that a crowd which says nothing keeps nobody out, as in `Broker`.
+        """
+        with self._lock:
+            self._strangers[id(transport)] = transport
+            if len(self._strangers) <= DEFAULT_LIMITS.preauth_connections:
+                return
+            _, oldest = self._strangers.popitem(last=False)
+        LOG.info("dropped %s: too many strangers", oldest.peer_address)
+        oldest.abort()
 
     def _serve(self, transport: Transport) -> None:
         try:
@@ -92,14 +105,19 @@ class TVMServer:
         except RpcnbError as error:
             LOG.info("a TVM client was refused or lost: %s", error)
         finally:
+            with self._lock:
+                self._strangers.pop(id(transport), None)
+                self._served.discard(transport)
             transport.close()
-            self._served.discard(transport)
 
     def _admits(self, key: str) -> bool:
         return key == self.key if self._registration is None else self._registration.admit(key)
 
     def _serve_admitted(self, transport: Transport, seconds: float | None) -> None:
         try:
+            with self._lock:
+                self._strangers.pop(id(transport), None)
+                self._served.add(transport)
             welcome(transport, self.key)
             self._serve_greeted(transport, seconds)
         finally:
@@ -111,7 +129,9 @@ class TVMServer:
         if self._registration is not None:
             self._registration.close()
         self._listener.close()
-        for transport in tuple(self._served):
+        with self._lock:
+            open_now = [*self._strangers.values(), *self._served]
+        for transport in open_now:
             transport.close()
         self._thread.join(DEFAULT_LIMITS.preauth_seconds)
 

@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 
 from rpcnb.core.errors import DeadlineExceeded, HandshakeError, RpcnbError
+from rpcnb.core.limits import DEFAULT_LIMITS
 from rpcnb.endpoint.tvm.connect import TVMAddress, connect_tvm
 from rpcnb.endpoint.tvm.server import TVMServer, serve_here
 from rpcnb.session.functions import FunctionRegistry
@@ -42,6 +43,17 @@ def test_a_silent_client_keeps_nobody_else_out(server) -> None:
         connect_tvm(TVMAddress("127.0.0.1", server.port, "board"), 10.0) as session,
     ):
         assert session.get_function("absent") is None
+
+
+def test_a_silent_crowd_makes_room(server) -> None:
+    crowd = [
+        transports.connect(f"tcp://127.0.0.1:{server.port}", 5)
+        for _ in range(DEFAULT_LIMITS.preauth_connections + 3)
+    ]
+    with connect_tvm(TVMAddress("127.0.0.1", server.port, "board"), 10.0) as session:
+        assert session.get_function("t.one") is not None
+    for stranger in crowd:
+        stranger.close()
 
 
 def test_closing_ends_its_sessions(server) -> None:
