@@ -26,42 +26,6 @@ class Ran:
 
 
 @pytest.mark.slow
-def test_the_notebook_about_calls_does_what_it_says(folders: None) -> None:
-    ran = Ran("03_async_progress_cancel.ipynb")
-    assert "counting 20/20 (100%)" in ran["count(20, seconds=0.05)"]
-    assert "running" in ran["count.submit(40"]
-    assert "/40 (" in ran["call.progress"]
-    assert ran["result = await call"].endswith("40")
-    assert ran["asyncio.gather"].startswith("[10, 10, 10] in 1.")
-    assert "stopped: True" in ran["long.cancel()"]
-    assert "(confirmed by lab)" in ran["signal.SIGINT"]
-    assert ran["count(1, seconds=0)"] == "1"
-    assert "time was up" in ran["timeout=0.5"]
-    assert "good enough after 14 epochs" in ran["StopIteration"]
-    assert ran["demo.primes"].strip().endswith("43 47")
-    assert "◌ running" in ran["blur.submit"]
-    assert "✕ raised" in ran["blur.submit"]
-    assert "⊘ cancelled" in ran["slow.cancel()"]
-    assert ran["server.wait()"].endswith("0")
-
-
-@pytest.mark.slow
-def test_the_notebook_about_sessions_does_what_it_says(folders: None) -> None:
-    ran = Ran("06_sessions_and_chains.ipynb")
-    assert ran["image, same"].count("RemoteArray u16[200, 300]") == 2
-    assert "through the gateway" in ran["there_and_back(near)"]
-    assert "crossed 2 sessions" in ran['sigma="wide"']
-    assert "cannot be used on 'near'" in ran["a + b"]
-    assert ran["%%remote near\nwho"] == "'the one who came directly'"
-    assert ran["here != there"] == "True"
-    assert "spread(values, factor: float = 2.0)" in ran["print(far.fn.spread)"]
-    assert "killed by SIGKILL" in ran["near.fn.crash()"]
-    assert "array([-2.,  0.,  2.,  4.,  6.])" in ran["near.fn.crash()"]
-    assert "0 handles" in ran["near.handles"]
-    assert "array([0, 1, 2])" in ran["local:"]
-
-
-@pytest.mark.slow
 def test_the_notebook_about_handles_does_what_it_says(folders: None) -> None:
     ran = Ran("04_handles_and_lifetimes.ipynb")
     assert "f64[1, 131072] 1.0 MiB" in ran["a = make(1)"]

@@ -291,6 +291,11 @@ class Notebook:
         path.write_bytes(self.cell(cell).screenshot())
         return path
 
+    def keep_page(self, name: str) -> None:
+        """Keep a picture of the whole page."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        (PICTURES / f"{name}.png").write_bytes(self.page.screenshot(full_page=True))
+
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
@@ -369,10 +374,17 @@ def open_notebook(browser: BrowserContext, site: Site) -> Iterator[Callable[...,
     """Give a function that opens a notebook; see the top of this file."""
     opened: list[Notebook] = []
 
-    def open_(content: list[str] | Path, *, kind: str = "lab", kernel: str = "python3") -> Notebook:
+    def open_(
+        content: list[str] | Path | nbformat.NotebookNode,
+        *,
+        kind: str = "lab",
+        kernel: str = "python3",
+    ) -> Notebook:
         name = f"{secrets.token_hex(4)}.ipynb"
         if isinstance(content, Path):
             document = nbformat.read(content, as_version=4)
+        elif isinstance(content, nbformat.NotebookNode):
+            document = content
         else:
             cells = [nbformat.v4.new_code_cell(source) for source in content]
             document = nbformat.v4.new_notebook(cells=cells)
