@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         set_implicit_transfers as set_implicit_transfers,
     )
     from rpcnb.array.scipy_fft import fft_backend as fft_backend
+    from rpcnb.array.synchrony import set_sync_mode as set_sync_mode, sync_mode as sync_mode
     from rpcnb.core.device import Device as Device
     from rpcnb.core.errors import (
         AddressError as AddressError,
@@ -87,6 +88,7 @@ __version__ = VERSION
 _PUBLIC = {
     "rpcnb.array.policy": "implicit_transfers set_implicit_transfers",
     "rpcnb.array.scipy_fft": "fft_backend",
+    "rpcnb.array.synchrony": "set_sync_mode sync_mode",
     "rpcnb.core.device": "Device",
     "rpcnb.core.errors": """
         AddressError ArrayMismatch AuthenticationError CodecError ConnectError ConnectionClosed

@@ -30,6 +30,8 @@ from rpcnb.session.backend import ArrayBackend, backend_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from rpcnb.session.local import LocalSession
+
 OPERATIONS = operations()
 SMALL = 8
 """Elements of the largest result whose content comes with the reply."""
@@ -44,9 +46,9 @@ IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 
-def serve(backends: Sequence[ArrayBackend]) -> Callable[..., Any]:
-    """Return the builtin ``rpcnb.array.call`` of a session with these backends."""
-    return Host(backends).call
+def serve(session: LocalSession) -> Callable[..., Any]:
+    """Return the builtin ``rpcnb.array.call`` of a session."""
+    return Host(session.backends).call
 
 
 class Host:
@@ -92,9 +94,15 @@ class Host:
         PermissionDenied
             It is not in the table.
         """
+        return self._result(*self.run(name, args, kwargs))
+
+    def run(
+        self, name: str, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> tuple[Any, Sequence[Any]]:
+        """Run one operation; return what it returned, and the operands that this may be."""
         own = self._own.get(name)
         if own is not None:
-            return self._result(own(*args, **kwargs), () if name == "put" else args)
+            return own(*args, **kwargs), () if name == "put" else args
         if name not in OPERATIONS:
             raise PermissionDenied(f"{name!r} is no array operation")
         library = self._library(args, kwargs)
@@ -106,7 +114,7 @@ class Host:
                 kwargs = kwargs if dtype is None else {**kwargs, "dtype": dtype}
             args = tuple(_adapt(arg, library) for arg in args)
             kwargs = {key: _adapt(arg, library) for key, arg in kwargs.items()}
-        return self._result(run(*args, **kwargs), (*args, *kwargs.values()))
+        return run(*args, **kwargs), (*args, *kwargs.values()) if kwargs else args
 
     # --- which library ------------------------------------------------------------------------------
 
@@ -207,9 +215,15 @@ class Host:
             value = np.asarray(value)
         if isinstance(value, tuple | list):
             return [self._result(item, args) for item in value]
-        if type(value) is np.ndarray and value.size <= SMALL and _is_own(value, args):
-            return value, value.tobytes()
-        return value
+        content = small_content(value, args)
+        return value if content is None else (value, content)
+
+
+def small_content(value: Any, args: Sequence[Any]) -> bytes | None:
+    """Return the content of a result that is small and that nobody else can write to, else None."""
+    if type(value) is np.ndarray and value.size <= SMALL and _is_own(value, args):
+        return value.tobytes()
+    return None
 
 
 def _is_own(array: Any, args: Sequence[Any]) -> bool:

@@ -2,26 +2,28 @@
 
 Rules for this file: a row is ``name(signature): what it does``; where it returns several arrays in
 a named tuple, ``-> names of its fields`` stands in between. Names, signatures and their meaning are
-those of the Python array API standard 2025.12, save in the groups below ``NumPy``.
+those of the Python array API standard 2025.12, save in the groups below ``NumPy``. ``[rule]`` in front
+of the colon names the rule of `array.inference` that tells shape and dtype of the result, so that
+nobody waits for it; `table` gives groups in which all rows have the same one.
 """
 
 from __future__ import annotations
 
 CREATION = """
-arange(start, /, stop=None, step=1, *, dtype=None, device=None): Evenly spaced numbers, end excluded.
-empty(shape, *, dtype=None, device=None): An array whose content nobody relies on.
-empty_like(x, /, *, dtype=None, device=None): As `empty`, of the shape and dtype of another array.
-eye(n_rows, n_cols=None, /, *, k=0, dtype=None, device=None): Ones on a diagonal, zeros elsewhere.
-full(shape, fill_value, *, dtype=None, device=None): One value everywhere.
-full_like(x, /, fill_value, *, dtype=None, device=None): As `full`, of the shape of another array.
-linspace(start, stop, /, num, *, dtype=None, device=None, endpoint=True): `num` evenly spaced numbers.
+arange(start, /, stop=None, step=1, *, dtype=None, device=None) [created]: Evenly spaced numbers, end excluded.
+empty(shape, *, dtype=None, device=None) [created]: An array whose content nobody relies on.
+empty_like(x, /, *, dtype=None, device=None) [created]: As `empty`, of the shape and dtype of another array.
+eye(n_rows, n_cols=None, /, *, k=0, dtype=None, device=None) [created]: Ones on a diagonal, zeros elsewhere.
+full(shape, fill_value, *, dtype=None, device=None) [created]: One value everywhere.
+full_like(x, /, fill_value, *, dtype=None, device=None) [created]: As `full`, of the shape of another array.
+linspace(start, stop, /, num, *, dtype=None, device=None, endpoint=True) [created]: `num` evenly spaced numbers.
 meshgrid(*arrays, indexing='xy'): Coordinate arrays from one-dimensional coordinates.
-ones(shape, *, dtype=None, device=None): Ones.
-ones_like(x, /, *, dtype=None, device=None): Ones, of the shape and dtype of another array.
+ones(shape, *, dtype=None, device=None) [created]: Ones.
+ones_like(x, /, *, dtype=None, device=None) [created]: Ones, of the shape and dtype of another array.
 tril(x, /, *, k=0): The lower triangle; zeros above the `k`-th diagonal.
 triu(x, /, *, k=0): The upper triangle; zeros below the `k`-th diagonal.
-zeros(shape, *, dtype=None, device=None): Zeros.
-zeros_like(x, /, *, dtype=None, device=None): Zeros, of the shape and dtype of another array.
+zeros(shape, *, dtype=None, device=None) [created]: Zeros.
+zeros_like(x, /, *, dtype=None, device=None) [created]: Zeros, of the shape and dtype of another array.
 """
 
 METADATA = """
@@ -121,33 +123,33 @@ var(x, /, *, axis=None, correction=0.0, keepdims=False): Variance.
 """
 
 VIEW = """
-astype(x, dtype, /, *, copy=True, device=None): The same values in another dtype.
-broadcast_arrays(*arrays): The arrays, all of the shape they broadcast to.
+astype(x, dtype, /, *, copy=True, device=None) [astype]: The same values in another dtype.
+broadcast_arrays(*arrays) [waits]: The arrays, all of the shape they broadcast to.
 broadcast_to(x, /, shape): An array of a larger shape, repeated without copying; read-only.
 expand_dims(x, /, axis): With a new dimension of one element.
 flip(x, /, *, axis=None): In reverse order.
 matrix_transpose(x, /): With the last two dimensions exchanged.
 moveaxis(x, source, destination, /): With some dimensions in other places.
 permute_dims(x, /, axes): With the dimensions in another order.
-reshape(x, /, shape, *, copy=None): The same elements in another shape.
+reshape(x, /, shape, *, copy=None) [reshape]: The same elements in another shape.
 squeeze(x, /, axis): Without some dimensions of one element.
-unstack(x, /, *, axis=0): The parts along one dimension, as a tuple.
+unstack(x, /, *, axis=0) [waits]: The parts along one dimension, as a tuple.
 """
 
 MANIPULATION = """
-concat(arrays, /, *, axis=0): Arrays joined along a dimension they have.
+concat(arrays, /, *, axis=0) [joined]: Arrays joined along a dimension they have.
 cumulative_prod(x, /, *, axis=None, dtype=None, include_initial=False): Products of all so far.
 cumulative_sum(x, /, *, axis=None, dtype=None, include_initial=False): Sums of all so far.
 diff(x, /, *, axis=-1, n=1, prepend=None, append=None): Differences of neighbours, `n` times.
 isin(x1, x2, /, *, invert=False): Whether each of `x1` is among `x2`.
-matmul(x1, x2, /): Matrix product.
+matmul(x1, x2, /) [matmul]: Matrix product.
 nonzero(x, /): Indices of what is not zero, one array a dimension.
 repeat(x, repeats, /, *, axis=None): Each element several times.
 roll(x, /, shift, *, axis=None): Elements moved around the end to the beginning.
 searchsorted(x1, x2, /, *, side='left', sorter=None): Where `x2` would go into the sorted `x1`.
-argsort(x, /, *, axis=-1, descending=False, stable=True): Indices that sort.
-sort(x, /, *, axis=-1, descending=False, stable=True): Sorted copy.
-stack(arrays, /, *, axis=0): Arrays joined along a new dimension.
+argsort(x, /, *, axis=-1, descending=False, stable=True) [along]: Indices that sort.
+sort(x, /, *, axis=-1, descending=False, stable=True) [along]: Sorted copy.
+stack(arrays, /, *, axis=0) [joined]: Arrays joined along a new dimension.
 take(x, indices, /, *, axis=None): The elements at some indices.
 take_along_axis(x, indices, /, *, axis=-1): As `take`, with indices of their own for every row.
 tensordot(x1, x2, /, *, axes=2): Sum of products over several dimensions.
@@ -157,24 +159,24 @@ unique_counts(x, /) -> values counts: Distinct values, and how often each occurs
 unique_inverse(x, /) -> values inverse_indices: Distinct values, and which of them each element is.
 unique_values(x, /): Distinct values.
 vecdot(x1, x2, /, *, axis=-1): Inner product along one dimension.
-where(condition, x1, x2, /): From `x1` where the condition is true, from `x2` elsewhere.
+where(condition, x1, x2, /) [elementwise]: From `x1` where the condition is true, from `x2` elsewhere.
 """
 
 LINALG = """
 cholesky(x, /, *, upper=False): Cholesky factor.
 cross(x1, x2, /, *, axis=-1): Cross product of vectors of three elements.
-det(x, /): Determinant.
+det(x, /) [determinant]: Determinant.
 diagonal(x, /, *, offset=0): Diagonal.
 eig(x, /) -> eigenvalues eigenvectors: Eigenvalues and eigenvectors.
 eigh(x, /) -> eigenvalues eigenvectors: The same of a Hermitian matrix.
 eigvalsh(x, /): Eigenvalues of a Hermitian matrix.
 eigvals(x, /): Eigenvalues.
 inv(x, /): Inverse matrix.
-matmul(x1, x2, /): Matrix product.
+matmul(x1, x2, /) [matmul]: Matrix product.
 matrix_norm(x, /, *, keepdims=False, ord='fro'): Norm of matrices.
 matrix_power(x, n, /): A square matrix to an integer power.
 matrix_rank(x, /, *, rtol=None): Rank.
-matrix_transpose(x, /): With the last two dimensions exchanged.
+matrix_transpose(x, /) [view]: With the last two dimensions exchanged.
 outer(x1, x2, /): Every product of two vectors.
 pinv(x, /, *, rtol=None): Pseudo-inverse.
 qr(x, /, *, mode='reduced') -> Q R: Orthogonal and triangular factor.
@@ -208,10 +210,10 @@ ifftshift(x, /, *, axes=None): Its inverse.
 # --- NumPy: what its users write besides -----------------------------------------------------------
 
 METHODS = """
-all(axis=None, out=None, keepdims=False): Whether all are true.
-any(axis=None, out=None, keepdims=False): Whether any is true.
-argmax(axis=None, out=None, *, keepdims=False): Where the greatest is.
-argmin(axis=None, out=None, *, keepdims=False): Where the least is.
+all(axis=None, out=None, keepdims=False) [reduction]: Whether all are true.
+any(axis=None, out=None, keepdims=False) [reduction]: Whether any is true.
+argmax(axis=None, out=None, *, keepdims=False) [reduction]: Where the greatest is.
+argmin(axis=None, out=None, *, keepdims=False) [reduction]: Where the least is.
 argsort(axis=-1, kind=None): Indices that sort.
 clip(min=None, max=None, out=None): Each element moved into bounds.
 conj(): Complex conjugate.
@@ -219,29 +221,29 @@ cumprod(axis=None, dtype=None, out=None): Products of all so far.
 cumsum(axis=None, dtype=None, out=None): Sums of all so far.
 diagonal(offset=0, axis1=0, axis2=1): Diagonal; a view.
 dot(b, out=None): Matrix product, as `numpy.dot`.
-max(axis=None, out=None, keepdims=False): The greatest.
-mean(axis=None, dtype=None, out=None, keepdims=False): Arithmetic mean.
-min(axis=None, out=None, keepdims=False): The least.
+max(axis=None, out=None, keepdims=False) [reduction]: The greatest.
+mean(axis=None, dtype=None, out=None, keepdims=False) [reduction]: Arithmetic mean.
+min(axis=None, out=None, keepdims=False) [reduction]: The least.
 nonzero(): Indices of what is not zero, one array a dimension.
-prod(axis=None, dtype=None, out=None, keepdims=False): Product.
+prod(axis=None, dtype=None, out=None, keepdims=False) [reduction]: Product.
 repeat(repeats, axis=None): Each element several times.
 round(decimals=0, out=None): Rounded to so many decimals.
 searchsorted(v, side='left', sorter=None): Where `v` would go into this sorted array.
-std(axis=None, dtype=None, out=None, ddof=0, keepdims=False): Standard deviation.
-sum(axis=None, dtype=None, out=None, keepdims=False): Sum.
+std(axis=None, dtype=None, out=None, ddof=0, keepdims=False) [reduction]: Standard deviation.
+sum(axis=None, dtype=None, out=None, keepdims=False) [reduction]: Sum.
 take(indices, axis=None, out=None, mode='raise'): The elements at some indices.
 trace(offset=0, axis1=0, axis2=1, dtype=None, out=None): Sum of the diagonal.
-var(axis=None, dtype=None, out=None, ddof=0, keepdims=False): Variance.
+var(axis=None, dtype=None, out=None, ddof=0, keepdims=False) [reduction]: Variance.
 """
 
 VIEW_METHODS = """
-astype(dtype, order='K', casting='unsafe', subok=True, copy=True): The same values in another dtype.
-flatten(order='C'): All elements in one dimension, copied.
-ravel(order='C'): All elements in one dimension.
-reshape(*shape, order='C'): The same elements in another shape.
-squeeze(axis=None): Without dimensions of one element.
-swapaxes(axis1, axis2): With two dimensions exchanged.
-transpose(*axes): With the dimensions in another order.
+astype(dtype, order='K', casting='unsafe', subok=True, copy=True) [astype]: The same values in another dtype.
+flatten(order='C') [flattened]: All elements in one dimension, copied.
+ravel(order='C') [flattened]: All elements in one dimension.
+reshape(*shape, order='C') [reshape]: The same elements in another shape.
+squeeze(axis=None) [view]: Without dimensions of one element.
+swapaxes(axis1, axis2) [view]: With two dimensions exchanged.
+transpose(*axes) [view]: With the dimensions in another order.
 view(dtype): The same bytes as another dtype.
 """
 

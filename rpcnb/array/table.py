@@ -16,7 +16,12 @@ from rpcnb.array import rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_ROW = re.compile(r"(?P<name>\w+)\((?P<parameters>.*?)\)(?: -> (?P<fields>[\w ]+))?: (?P<doc>.+)")
+_ROW = re.compile(
+    r"(?P<name>\w+)\((?P<parameters>.*?)\)"
+    r"(?: -> (?P<fields>[\w ]+))?(?: \[(?P<rule>\w+)\])?: (?P<doc>.+)"
+)
+WAITS = "waits"
+"""In place of a rule: the result must be waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,10 @@ class Operation:
     """Class of the named tuple it returns; None for anything else."""
     writes: bool = False
     """Whether it may change an operand."""
+    rule: str = WAITS
+    """Name of the rule of `array.inference` that tells shape and dtype of its result."""
+    names: tuple[str, ...] = ()
+    """Names of what it takes; those of a method begin with ``self``."""
 
     @property
     def short_name(self) -> str:
@@ -66,7 +75,7 @@ def _parameter(
     return Parameter(argument.arg, kind, default=value)
 
 
-def _read(text: str, group: str, prefix: str = "") -> Iterator[Operation]:
+def _read(text: str, group: str, prefix: str = "", rule: str = WAITS) -> Iterator[Operation]:
     for line in text.strip().splitlines():
         match = _ROW.fullmatch(line)
         assert match is not None, line
@@ -74,7 +83,10 @@ def _read(text: str, group: str, prefix: str = "") -> Iterator[Operation]:
         name = match["name"]
         made = namedtuple(f"{name}_result", fields) if fields else None  # noqa: PYI024
         signature = parameters_of(match["parameters"])
-        yield Operation(f"{prefix}{name}", group, signature, match["doc"], made)
+        names = ("self",) * (group == "methods") + tuple(signature.parameters)
+        told = match["rule"] or rule
+        full = f"{prefix}{name}"
+        yield Operation(full, group, signature, match["doc"], made, rule=told, names=names)
 
 
 def _listed(text: str, group: str, prefix: str, doc: str) -> Iterator[Operation]:
@@ -84,11 +96,14 @@ def _listed(text: str, group: str, prefix: str, doc: str) -> Iterator[Operation]
 
 
 _OWN = (
-    Operation("getitem", "indexing", parameters_of("x, key, /"), "A part of it."),
-    Operation("setitem", "indexing", parameters_of("x, key, value, /"), "Set a part.", writes=True),
-    Operation("copy", "indexing", parameters_of("x, /"), "A copy in new memory."),
+    Operation("getitem", "indexing", parameters_of("x, key, /"), "A part of it.", rule="getitem"),
+    Operation(
+        "setitem", "indexing", parameters_of("x, key, value, /"), "Set a part.", writes=True,
+        rule="written",
+    ),
+    Operation("copy", "indexing", parameters_of("x, /"), "A copy in new memory.", rule="copied"),
     Operation("rows", "indexing", parameters_of("x, start, stop, /"), "Some of its rows."),
-    Operation("put", "indexing", parameters_of("x, device, /"), "A small array, by value."),
+    Operation("put", "indexing", parameters_of("x, device, /"), "A small array, by value.", rule="copied"),
     Operation("item", "indexing", parameters_of("x, /"), "The value of its one element."),
     Operation("text", "display", parameters_of("x, /"), "What NumPy writes for it, shortened."),
     Operation("statistics", "display", parameters_of("x, /"), "Its extremes, mean, deviation."),
@@ -99,10 +114,11 @@ _OWN = (
     Operation("planes", "display", parameters_of("x, side, /"), "It as small pictures."),
     Operation(
         "ufunc", "numpy", parameters_of("name, method, inputs, options, out, /"),
-        "A method of a ufunc.", writes=True,
+        "A method of a ufunc.", writes=True, rule="ufunc",
     ),
     Operation(
         "inplace", "operators", parameters_of("name, x, y, /"), "x += y and the like.", writes=True,
+        rule="written",
     ),
     Operation("random", "random", parameters_of("generator, device, name, args, kwargs, /"), "Draw.", writes=True),
     Operation("random.default_rng", "random", parameters_of("seed=None"), "A random generator."),
@@ -115,9 +131,9 @@ def operations() -> dict[str, Operation]:
     made = (
         *_read(rows.CREATION, "creation"),
         *_read(rows.METADATA, "metadata"),
-        *_read(rows.ELEMENTWISE, "elementwise"),
-        *_read(rows.REDUCTION, "reduction"),
-        *_read(rows.VIEW, "views"),
+        *_read(rows.ELEMENTWISE, "elementwise", rule="elementwise"),
+        *_read(rows.REDUCTION, "reduction", rule="reduction"),
+        *_read(rows.VIEW, "views", rule="view"),
         *_read(rows.MANIPULATION, "manipulation"),
         *_read(rows.LINALG, "linalg", "linalg."),
         *_read(rows.FFT, "fft", "fft."),

@@ -145,8 +145,12 @@ class Connection(Resuming):
                     raise
 
     def flush(self) -> None:
-        """Send what the outbox held back."""
-        self.outbox.flush()
+        """Send what the outbox held back; a closed connection swallows it."""
+        try:
+            self.outbox.flush()
+        except LocalProtocolError:
+            if self.protocol.state is State.OPEN:  # else another thread is closing
+                raise
 
     def post_return(self, request_id: int, value: Value) -> None:
         """Send a result: `post` with an express lane."""

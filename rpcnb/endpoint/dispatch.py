@@ -9,7 +9,7 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING
 
-from rpcnb.core.device import Device, DeviceAttr
+from rpcnb.core.device import CPU, Device, DeviceAttr
 from rpcnb.core.errors import (
     ErrorInfo,
     RpcnbError,
@@ -228,7 +228,7 @@ class Dispatcher:
         elif type(message) is CallFunc:
             self._start(message)
         elif type(message) is FreeHandles:
-            self._free(message.handles)
+            self._free_behind(message.handles)
         elif type(message) is StreamWait:
             self._start_stream_wait(message)
         else:
@@ -370,6 +370,15 @@ class Dispatcher:
         """Free what the peer gave up, after the calls that came before."""
         if self._due:
             self._due.put(FreeHandles(tuple(handles)))
+        elif self._due is None:
+            self._free_behind(handles)
+        else:
+            self._free(handles)
+
+    def _free_behind(self, handles: Sequence[tuple[int, int, int]]) -> None:
+        """Free behind the calls that wait on the default stream: they must find what they were given."""
+        if self.calls and self.is_local:
+            self.session.async_stream_wait(CPU, 0, lambda *_: self._free(handles))
         else:
             self._free(handles)
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from rpcnb.core.errors import TransportError
+from rpcnb.core.errors import LocalProtocolError, TransportError
 from rpcnb.session.timers import TIMERS
 from rpcnb.wire.base import Prepared
 from rpcnb.wire.messages import FreeHandles
@@ -43,7 +44,8 @@ class Outbox:
     transport, protocol
         Of the connection; `protocol.frame` is only called with the send lock held.
     released : deque
-        Handles that finalizers gave up; they ride along with the next message.
+        Handles that finalizers gave up; they ride along with the next message, never before one
+        that was queued earlier.
     failed : callable
         Told that the transport did not take something. Nothing else happens: what the peer said
         before it left is still to be read, and whoever reads finds out that it left.
@@ -88,12 +90,17 @@ class Outbox:
             False when it must take the general way: it was not sent.
         """
         if self.holding:
-            self._hold(Prepared(kind, request, header, (), 0))
+            if self.hold(Prepared(kind, request, header, (), 0)):
+                self.flush()
             return True
         if self._queue or not self._lock.acquire(False):  # a keyword would cost 0.05 µs
             return False
         try:
-            rider = self._frame_released() if self._released else b""
+            released = self.take_released() if self._released else None
+            if released is not None and self._queue:  # which may use what was given up since
+                self._queue.append(released)
+                return False
+            rider = b"" if released is None else b"".join(self._frame(released))
             data = self._quick_frame(kind, request, header)
             if data is None:
                 if rider:
@@ -114,9 +121,10 @@ class Outbox:
             self._queue.append(prepared)
         else:  # nobody sends: the usual case, without the queue (0.6 µs of a call)
             try:
-                if self._released:
+                if self._released:  # before this message, and behind what others queued
+                    self._queue_released()
                     self._queue.append(prepared)
-                    self._drain()
+                    self._send_queue()
                 else:
                     self._transmit(self._frame(prepared))
             finally:
@@ -124,13 +132,21 @@ class Outbox:
         if self._queue:
             self.flush()
 
-    def _hold(self, prepared: Prepared) -> None:
+    def hold(self, prepared: Prepared) -> bool:
+        """Leave a message for what is sent next, or for a millisecond.
+
+        Returns
+        -------
+        bool
+            Whether enough are held by now: `flush` them.
+        """
         self._queue.append(prepared)
         if len(self._queue) >= HELD_MESSAGES:
             self._full += 1
-            self.flush()
-        elif not self._timed:
+            return True
+        if not self._timed:
             self._look_later()
+        return False
 
     def _look_later(self) -> None:
         self._timed = True
@@ -144,7 +160,11 @@ class Outbox:
             self._look_later()
         elif self._queue:
             # Sending may block, and deadlines depend on the timers.
-            threading.Thread(target=self.flush, name="rpcnb-send", daemon=True).start()
+            threading.Thread(target=self._flush_quietly, name="rpcnb-send", daemon=True).start()
+
+    def _flush_quietly(self) -> None:
+        with suppress(LocalProtocolError):  # closed, as the reader will notice
+            self.flush()
 
     def flush(self) -> None:
         """Send what is queued, unless another thread is at it.
@@ -196,7 +216,18 @@ class Outbox:
     def _drain(self) -> None:
         """Send all that is queued.  Call with the lock held."""
         while self._queue:
-            self._transmit(self._collect(self.take_released()))
+            # Behind what is queued by now: that may use what was given up since.
+            self._queue_released()
+            self._send_queue()
+
+    def _send_queue(self) -> None:
+        while self._queue:
+            self._transmit(self._collect())
+
+    def _queue_released(self) -> None:
+        released = self.take_released()
+        if released is not None:
+            self._queue.append(released)
 
     def _transmit(self, buffers: Sequence[Buffer]) -> None:
         try:
@@ -219,14 +250,8 @@ class Outbox:
             pass
         return self._protocol.prepare(FreeHandles(tuple(batch))) if batch else None
 
-    def _frame_released(self) -> bytes:
-        rider = self.take_released()
-        return b"" if rider is None else b"".join(self._frame(rider))
-
-    def _collect(self, rider: Prepared | None) -> list[Buffer]:
+    def _collect(self) -> list[Buffer]:
         buffers: list[Buffer] = []
-        if rider is not None:
-            buffers.extend(self._protocol.frame(rider))
         total = 0
         while self._queue and total < JOIN_LIMIT:
             frames = self._protocol.frame(self._queue.popleft())

@@ -28,6 +28,7 @@ from rpcnb.endpoint.credentials import place_of
 from rpcnb.endpoint.forks import forget_in_children
 from rpcnb.endpoint.housekeeper import HOUSEKEEPER
 from rpcnb.endpoint.interrupt import MAIN_THREAD, InterruptShield
+from rpcnb.endpoint.queued import QueuedCall, QueuedCalls, QueueingSession
 from rpcnb.endpoint.recovery import TAKEN, Comeback
 from rpcnb.endpoint.shared_memory import SharedMemory
 from rpcnb.endpoint.small_copies import SmallCopies
@@ -74,20 +75,7 @@ if TYPE_CHECKING:
     from rpcnb.wire.messages import ShortCall
 
 
-class SocketCall(RunningCall):
-    """A call that is out."""
-
-    def __init__(self, connection: Connection, pending: Pending) -> None:
-        self._connection = connection
-        self._pending = pending
-
-    def cancel(self) -> None:
-        """Ask the server to stop it; its callback tells how it ended."""
-        if not self._pending.done:
-            self._connection.post(Cancel(self._pending.id))
-
-
-class SocketSession(SocketCopies):
+class SocketSession(SocketCopies, QueueingSession):
     """A session on a server.
 
     Parameters
@@ -136,6 +124,7 @@ class SocketSession(SocketCopies):
             self._connection.recovery = Comeback(self._connection, reach, self._tell)
         self._connection.ensure_background()
         self._waiter = Waiter(self, self._connection, self._shield)
+        self.queued = QueuedCalls(self._connection, self._waiter, self._shield)
         HOUSEKEEPER.register(self)
         forget_in_children(self)
 
@@ -217,7 +206,7 @@ class SocketSession(SocketCopies):
             pending = self._start(func, args, kwargs, callback, options, observer)
             if self._shield.count:  # raised in a moment: nobody will ever hold this call
                 self._connection.post(Cancel(pending.id))
-        return SocketCall(self._connection, pending)
+        return QueuedCall(self.queued, pending)
 
     def _start(  # noqa: PLR0917 -- private, on the path of every call
         self,
@@ -380,8 +369,9 @@ class SocketSession(SocketCopies):
             "connected_to": connection.transport.peer_address,
             "connections": connection.cuts + 1,
             "bytes_resent": getattr(connection.protocol, "resent_nbytes", 0),
-            "calls": self._calls,
+            "calls": self._calls + self.queued.count,
             "calls_in_flight": len(connection.pending),
+            "calls_queued": self.queued.count,
             "frames_sent": connection.protocol.frames_sent,
             "frames_received": connection.protocol.frames_received,
             "bytes_sent": connection.outbox.nbytes,

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from rpcnb.notebook import errors, formatters
-from rpcnb.notebook.cell_end import CellEnd
+from rpcnb.notebook.cell_end import HOOKS, CellEnd
 from rpcnb.notebook.cell_magic import CellMagics
 from rpcnb.notebook.completion import MagicCompletion
 from rpcnb.notebook.inspector import open_inspector
 from rpcnb.notebook.interrupts import AwaitInterrupts
 from rpcnb.notebook.journal import JOURNAL
+from rpcnb.notebook.late_errors import settle
 from rpcnb.notebook.magics import RemoteMagics
 from rpcnb.notebook.mode_magic import ModeMagic
 from rpcnb.notebook.progress import CellBar
@@ -36,6 +37,8 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
     errors.install()
     end = CellEnd(ipython)
     end.install()
+    if settle not in HOOKS:
+        HOOKS.append(settle)
     completion = MagicCompletion(ipython, MAGICS)
     completion.install()
     _UNDO[ipython] = [end.uninstall, mode.uninstall, completion.uninstall]

@@ -12,6 +12,7 @@ from rpcnb.array.methods import ArrayMethods
 from rpcnb.core.errors import ArrayMismatch
 from rpcnb.core.values import ArrayRef
 from rpcnb.remote import transfer
+from rpcnb.remote.promises import PromisedRef
 from rpcnb.remote.proxy import HandleProxy
 from rpcnb.session.dtypes import to_numpy_dtype
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rpcnb.core.values import Value
     from rpcnb.remote.array_calls import ArrayCalls
     from rpcnb.remote.client import Remote
+    from rpcnb.remote.promises import Promise
     from rpcnb.remote.transfer import Casting
     from rpcnb.session.space import RPCObjectRef
 
@@ -46,9 +48,28 @@ class RemoteArray(ArrayMethods, HandleProxy):
         super().__init__(remote, owner)
         ref = owner.ref
         assert isinstance(ref, ArrayRef)  # by the table that leads here
+        self._shape = ref.shape
         self._dtype = to_numpy_dtype(ref.dtype)
-        self._metadata = ref
-        self._content: bytes | None = None
+        self._content: bytes | Promise | None = None
+        """What came with it, or is to come with its reply."""
+        self._promise: Promise | None = None
+        """What has to end before anything but shape and dtype is known."""
+
+    @classmethod
+    def promised(
+        cls, remote: Remote, owner: PromisedRef, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> RemoteArray:
+        """Make the array that an operation will give, which was sent and is not waited for."""
+        array = cls.__new__(cls)
+        array.__dict__.update(
+            _remote=remote,
+            owner=owner,
+            _shape=shape,
+            _dtype=dtype,
+            _content=owner.promise,
+            _promise=owner.promise,
+        )
+        return array
 
     @property
     def engine(self) -> ArrayCalls:
@@ -60,7 +81,7 @@ class RemoteArray(ArrayMethods, HandleProxy):
     @property
     def shape(self) -> tuple[int, ...]:
         """Elements in each dimension."""
-        return self._metadata.shape
+        return self._shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -70,17 +91,18 @@ class RemoteArray(ArrayMethods, HandleProxy):
     @property
     def device(self) -> Device:
         """Where its memory is."""
-        return self._metadata.device
+        device: Device = self.owner.ref.device
+        return device
 
     @property
     def ndim(self) -> int:
         """Number of dimensions."""
-        return len(self._metadata.shape)
+        return len(self._shape)
 
     @property
     def size(self) -> int:
         """Number of elements."""
-        return math.prod(self._metadata.shape)
+        return math.prod(self._shape)
 
     @property
     def itemsize(self) -> int:
@@ -95,8 +117,9 @@ class RemoteArray(ArrayMethods, HandleProxy):
     @property
     def strides(self) -> tuple[int, ...]:
         """Bytes to step in each dimension over there."""
-        if self._metadata.strides is not None:
-            return self._metadata.strides
+        known = self._known().strides
+        if known is not None:
+            return known
         steps = [self._dtype.itemsize]
         for dimension in reversed(self.shape[1:]):
             steps.append(steps[-1] * dimension)
@@ -105,12 +128,20 @@ class RemoteArray(ArrayMethods, HandleProxy):
     @property
     def writeable(self) -> bool:
         """Whether it may be written to."""
-        return self._metadata.writeable
+        return self._known().writeable
 
     @property
     def base_id(self) -> int:
         """Number of the buffer it lies in, in its session; views of one array share it."""
-        return self._metadata.base
+        return self._known().base
+
+    @property
+    def writeable_known(self) -> bool:
+        """Whether it is known, without waiting, that it may be written to."""
+        promise = self._promise
+        if promise is None or promise.done:
+            return promise is None or (promise.cause is None and self.writeable)
+        return promise.is_new
 
     def shares_memory(self, other: RemoteArray) -> bool:
         """Tell whether both lie in the same buffer over there; they need not overlap."""
@@ -150,16 +181,18 @@ class RemoteArray(ArrayMethods, HandleProxy):
             return view
         if copy is False:
             raise ValueError(f"{self!r} is not in memory that is shared here; use copy=None")
-        content = self._content
+        content = self._known_content()
         if content is not None:
             return np.frombuffer(content, self._dtype).reshape(self.shape).copy()
         target = np.empty(self.shape, self._dtype)
+        self.engine.settle()
         transfer.download(self._remote.session, self.lowered(), self._dtype, target)
         return target
 
     numpy = to_numpy
 
     def _shared_view(self) -> NDArray[Any] | None:
+        self.engine.settle()
         ref = self.lowered()
         memory = self._remote.session.host_memory(ref.handle)
         if memory is None or self.nbytes == 0:
@@ -188,6 +221,7 @@ class RemoteArray(ArrayMethods, HandleProxy):
         if not self.writeable:
             raise ArrayMismatch(f"{self!r} is read-only")
         self._content = None
+        self.engine.settle()
         transfer.upload(self._remote.session, self.lowered(), self._dtype, source, casting)
 
     def copy_to(self, out: NDArray[Any]) -> NDArray[Any]:
@@ -198,6 +232,7 @@ class RemoteArray(ArrayMethods, HandleProxy):
         ArrayMismatch
             Another shape, or a dtype it cannot be cast to without loss.
         """
+        self.engine.settle()
         transfer.download(self._remote.session, self.lowered(), self._dtype, out)
         return out
 
@@ -252,9 +287,33 @@ class RemoteArray(ArrayMethods, HandleProxy):
 
     # --- for those who run operations -------------------------------------------------------------
 
+    def _known(self) -> ArrayRef:
+        """Return all that is known of it, having waited for it to be there."""
+        promise = self._promise
+        if promise is None:
+            ref: ArrayRef = self.owner.ref
+            return ref
+        promise.wait()
+        owner = self.owner
+        assert isinstance(owner, PromisedRef)  # as `promised` has it
+        return owner.know()
+
+    def _known_content(self) -> bytes | None:
+        content = self._content
+        if content is None or isinstance(content, bytes):
+            return content
+        content.wait()
+        self.engine.pipeline.check()
+        reply = content.reply
+        if self._content is content:  # nothing was written to it meanwhile
+            self._content = None if reply is None else reply.content
+        return None if reply is None else reply.content
+
     def lowered(self) -> ArrayRef:
-        """Return the ref; see `Proxy.lowered`."""
+        """Return the ref, once it is there; see `Proxy.lowered`."""
         ref = super().lowered()
+        if self._promise is not None:
+            ref = self._known()
         assert isinstance(ref, ArrayRef)  # as in __init__
         return ref
 
@@ -264,8 +323,22 @@ class RemoteArray(ArrayMethods, HandleProxy):
         return super().lowered_for(remote)
 
     def ref_for(self, remote: Remote) -> Value:
-        """Return the ref for an operation that says whether it writes to it."""
-        return super().lowered_for(remote)
+        """Return the ref for an operation that says whether it writes to it.
+
+        Such operations run in the order in which they are sent: it need not be there yet.
+        """
+        promise = self._promise
+        if promise is None:
+            return super().lowered_for(remote)
+        if promise.cause is not None:
+            promise.cause.fail()
+        self._check_session(remote)
+        return super().lowered()
+
+    @property
+    def promise(self) -> Promise | None:
+        """The operation that it is the result of, if that was not waited for."""
+        return self._promise
 
     def know_content(self, content: bytes) -> None:
         """Take what came with it: its elements in C order."""

@@ -7,6 +7,7 @@ upload without saying so.
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
@@ -14,17 +15,22 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from rpcnb.array.inference import Prediction, predict
 from rpcnb.array.namespace import ArrayNamespace
 from rpcnb.array.numpy_errors import numpy_error
 from rpcnb.array.policy import permit
+from rpcnb.array.replies import promise_text
 from rpcnb.array.table import operations
 from rpcnb.core.device import CPU, Device
-from rpcnb.core.errors import EncodeError, RemoteError
+from rpcnb.core.errors import EncodeError, RemoteError, RemoteInterrupted, RpcnbError
 from rpcnb.core.values import PLAIN_TYPES, ArrayRef, Value
 from rpcnb.remote.array import RemoteArray, short_size
+from rpcnb.remote.handles import HandleRow, handle_row
 from rpcnb.remote.observer import BlockingObserver
 from rpcnb.remote.output import give_warnings
+from rpcnb.remote.promises import Pipeline, Promise, PromisedRef, known_ref
 from rpcnb.remote.wrap import SMALL_ARRAY, lift, lower
+from rpcnb.session.dtypes import to_dtype
 from rpcnb.session.space import RPCObjectRef
 
 if TYPE_CHECKING:
@@ -37,6 +43,8 @@ if TYPE_CHECKING:
 CALL = "rpcnb.array.call"
 _INDEXED = frozenset({"getitem", "setitem", "put"})
 """Operations among whose operands small host arrays may be."""
+_WRITE = frozenset({"setitem", "inplace"})
+"""Operations that return nothing."""
 _PYTHON_DTYPES = frozenset({bool, int, float, complex})
 
 
@@ -51,6 +59,8 @@ class ArrayCalls:
 
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
+        self.pipeline = Pipeline(remote)
+        """The operations that were sent and are not waited for."""
         self.pinned: WeakKeyDictionary[RPCObjectRef, int] = WeakKeyDictionary()
         """Owner of a view -> bytes of the buffer it keeps alive, as far as this side has seen it."""
 
@@ -60,7 +70,77 @@ class ArrayCalls:
         return ArrayNamespace(self, f"{self._remote.name}.xp")
 
     def run(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Run an operation; see `Engine.run`."""
+        """Run an operation; see `Engine.run`.
+
+        It is not waited for where its result has a known shape and dtype.
+        """
+        pipeline = self.pipeline
+        if pipeline.is_open():
+            found = predict(name, args, kwargs, on_numpy=pipeline.on_numpy)
+            if found is not None:
+                return self._send(name, found, args, kwargs)
+        return self._run(name, args, kwargs)
+
+    def _send(
+        self, name: str, found: Prediction, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> RemoteArray | None:
+        """Send an operation ahead; return the array it will give."""
+        call = _Operands(self._remote, small=name in _INDEXED)
+        arrays, operands = 0, []
+        for i, arg in enumerate(args):
+            value = call.lower(arg)
+            if type(value) is ArrayRef:
+                arrays |= 1 << i
+                value = value.handle
+            operands.append(value)
+        options = {key: call.lower(arg) for key, arg in kwargs.items()}
+        if name in _WRITE or found.aliases:
+            for array in call.arrays:
+                array.forget_content()
+        if name in _WRITE:
+            promise = Promise(self.pipeline, name, 0, "", [a.owner for a in call.arrays], 0)
+            self.pipeline.send(promise, arrays, operands, options)
+            return None
+        owner = self._promise(name, found, call.arrays)
+        self.pipeline.send(owner.promise, arrays, operands, options)
+        result = RemoteArray.promised(self._remote, owner, found.shape, found.dtype)
+        if found.aliases:
+            self._note_view(result, call.arrays[0])
+        return result
+
+    def _promise(self, name: str, found: Prediction, operands: list[RemoteArray]) -> PromisedRef:
+        """Return the owner of what an operation will give."""
+        shape, dtype, aliases = found
+        owners = [array.owner for array in operands]
+        pipeline, session = self.pipeline, self._remote.session
+        first: Any = known_ref(owners[0]) if owners else None
+        spelling = to_dtype(dtype)
+        handle = pipeline.new_handle()
+        promise = Promise(
+            pipeline,
+            name,
+            handle,
+            promise_text(spelling, shape),
+            owners,
+            math.prod(shape) * dtype.itemsize,
+        )
+        promise.is_new = not aliases
+        device, base = (CPU, 0) if first is None else (first.device, first.base * aliases)
+        return PromisedRef(session, ArrayRef(handle, shape, spelling, device, base=base), promise)
+
+    def row_of(self, owner: RPCObjectRef) -> HandleRow:
+        """Return what is known of a handle, for `Remote.handles`."""
+        pins = self.pinned.get(owner, 0)
+        if isinstance(owner, PromisedRef) and owner.assumed_base not in {0, owner.know().base}:
+            pins = 0  # what was taken for a view is a copy
+        return handle_row(known_ref(owner), pins)
+
+    def settle(self) -> None:
+        """Wait for the operations that were sent ahead, and raise what failed."""
+        self.pipeline.settle()
+
+    def _run(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run an operation and wait for its result."""
         remote = self._remote
         call = _Operands(remote, small=name in _INDEXED)
         values = [call.lower(arg) for arg in args]
@@ -70,10 +150,18 @@ class ArrayCalls:
             found = remote.session.call_func(
                 remote.builtin(CALL).lowered(), (name, *values), options, observer=observer
             )
-        except RemoteError as error:
-            raise numpy_error(error) from None
+        except RemoteInterrupted:
+            self.pipeline.cancel()
+            raise
+        except RpcnbError as error:
+            call.raise_failed()  # it was built on what had failed: that is the error
+            if isinstance(error, RemoteError):
+                raise numpy_error(error) from None
+            raise
         else:
-            return self._receive(found, name, call.arrays, kwargs.get("out"))
+            result = self._receive(found, name, call.arrays, kwargs.get("out"))
+            self.pipeline.check()
+            return result
         finally:
             observer.close()
             if observer.warnings:
@@ -163,6 +251,13 @@ class _Operands:
         if callable(value) and not isinstance(value, type):
             raise EncodeError(f"{value!r} is a function of this process; it cannot be an operand")
         return lower(value, self._remote, {})
+
+    def raise_failed(self) -> None:
+        """Raise what failed of the operations whose results are operands."""
+        for array in self.arrays:
+            promise = array.promise
+            if promise is not None and promise.cause is not None:
+                promise.cause.fail()
 
     def _host_array(self, value: NDArray[Any]) -> Value:
         if not self._small or value.nbytes > SMALL_ARRAY:

@@ -18,7 +18,7 @@ from rpcnb.remote.array_calls import ArrayCalls
 from rpcnb.remote.catalogue import FunctionCatalogue, FunctionTree, read_info
 from rpcnb.remote.device import RemoteDevice
 from rpcnb.remote.function import RemoteFunction
-from rpcnb.remote.handles import HandleTable, handle_row
+from rpcnb.remote.handles import HandleTable
 from rpcnb.remote.importable import public_place
 from rpcnb.remote.iterator import RemoteGenerator
 from rpcnb.remote.module import RemoteModule
@@ -334,9 +334,8 @@ class Remote:
     def handles(self) -> HandleTable:
         """What the session holds for this side, our own helpers left out; sends nothing."""
         ours = {function.handle for function in tuple(self._builtins.values())}
-        pinned = self.arrays.pinned
         return HandleTable(
-            handle_row(owner.ref, pinned.get(owner, 0))
+            self.arrays.row_of(owner)
             for owner in live_refs(self.session)
             if owner.ref.handle not in ours
         )
@@ -409,23 +408,37 @@ class Remote:
         self._close_callbacks.append(function)
 
     def close(self) -> None:
-        """End the session and everything it holds over there.  Idempotent."""
+        """End the session and everything it holds over there.  Idempotent.
+
+        Raises
+        ------
+        RemoteError
+            Of an array operation that nobody has waited for since; it is closed all the same.
+        """
+        self._close(self.arrays.settle)
+
+    def _close(self, before: Callable[[], None] | None) -> None:
         with self._lock:
             first = not self._closed
             self._closed = True
         if not first:
             return
         try:
-            self.session.shutdown()
+            if before is not None:
+                before()
         finally:
-            for function in self._close_callbacks:
-                function(self)
+            try:
+                self.session.shutdown()
+            finally:
+                for function in self._close_callbacks:
+                    function(self)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
+        # An error that is on its way says more than what it left in flight.
+        self._close(self.arrays.settle if kind is None else None)
 
     # --- for the proxies ------------------------------------------------------------------------
 

@@ -75,3 +75,9 @@ def give_warnings(texts: Sequence[str], stacklevel: int) -> None:
     """
     for text in texts:
         warnings.warn(read_warning(text), stacklevel=stacklevel + 1)
+
+
+def give_warnings_at(given: Sequence[tuple[str, str, int]]) -> None:
+    """Give warnings as if the line of a file had warned, for each: text, file, line."""
+    for text, file, line in given:
+        warnings.warn_explicit(read_warning(text), None, file, line)

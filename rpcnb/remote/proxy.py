@@ -35,13 +35,16 @@ class Proxy(ABC):
         InvalidHandle
             It belongs to another session, or was freed.
         """
+        self._check_session(remote)
+        return self.lowered()
+
+    def _check_session(self, remote: Remote) -> None:
         if self._remote.session is not remote.session:
             raise InvalidHandle(
                 f"{self!r} belongs to {self._remote.name!r} and cannot be used on {remote.name!r}; "
                 "data moves between sessions by way of this machine: b.array(a.to_numpy())",
                 reason="foreign",
             )
-        return self.lowered()
 
     def __reduce_ex__(self, protocol: object) -> str | tuple[object, ...]:
         # Also what copy.copy and copy.deepcopy end up with.

@@ -127,6 +127,15 @@ class RunningCall:
     def cancel(self) -> None:
         """Ask that the call be stopped; its callback says how it ended.  Idempotent."""
 
+    def wait(self) -> None:
+        """Wait until a call of `RPCSession.queue_call` has ended.
+
+        Raises
+        ------
+        RemoteInterrupted
+            Waiting was interrupted here; the call was stopped.
+        """
+
 
 ENDED_CALL = RunningCall()
 
@@ -278,6 +287,27 @@ class RPCSession(ABC):
         run_and_call_back(
             lambda: self.call_func(func, args, kwargs, options=options, observer=observer), callback
         )
+        return ENDED_CALL
+
+    def queue_call(
+        self,
+        func: FunctionRef,
+        args: tuple[Value, ...],
+        kwargs: dict[str, Value],
+        callback: CallCallback,
+        observer: CallObserver = NO_OBSERVER,
+    ) -> RunningCall:
+        """Start a call of the default stream for which nobody waits yet.
+
+        It may be kept back to be sent with those that follow: at the latest until something else is
+        sent, it is waited for, or a millisecond has passed. Queued calls and calls of the default
+        stream run in the order in which they were made. A session that cannot do so runs it now.
+        """
+
+        def run() -> Value:
+            return self.call_func(func, args, kwargs, observer=observer)
+
+        run_and_call_back(run, callback)
         return ENDED_CALL
 
     def async_copy_to_remote(

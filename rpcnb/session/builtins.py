@@ -23,14 +23,16 @@ from rpcnb.session.marshal import module_functions
 from rpcnb.session.small_copies import small_copies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
-    from rpcnb.session.backend import ArrayBackend
     from rpcnb.session.local import LocalSession
 
-ELSEWHERE = {"rpcnb.array.call": "rpcnb.array.host:serve"}
-"""Functions that folders above this one offer: name -> what makes it, given the backends.
+ELSEWHERE = {
+    "rpcnb.array.call": "rpcnb.array.host:serve",
+    "rpcnb.array.issue": "rpcnb.array.issue:serve",
+}
+"""Functions that folders above this one offer: name -> what makes it, given the session.
 
 By name, as in the registries of transports and session kinds: importing them would turn the
 direction of imports round, and cost every session what only those need that compute with arrays.
@@ -52,19 +54,19 @@ def session_functions(session: LocalSession) -> dict[str, Callable[..., Any]]:
         **(refused() if session.cells is None else session.cells.builtins()),
         **small_copies(session),
         **array_functions(session.backends),
-        **{name: _late(place, session.backends) for name, place in ELSEWHERE.items()},
+        **{name: _late(place, session) for name, place in ELSEWHERE.items()},
     }
 
 
-def _late(place: str, backends: Sequence[ArrayBackend]) -> Callable[..., Any]:
-    """Return a function whose module is imported, and told the backends, by its first call."""
+def _late(place: str, session: LocalSession) -> Callable[..., Any]:
+    """Return a function whose module is imported, and told the session, by its first call."""
     made: Callable[..., Any] | None = None
 
     def call(*args: Any, **kwargs: Any) -> Any:
         nonlocal made
         if made is None:
             module, _, name = place.partition(":")
-            made = getattr(importlib.import_module(module), name)(backends)
+            made = getattr(importlib.import_module(module), name)(session)
         return made(*args, **kwargs)
 
     return call

@@ -9,6 +9,9 @@ from rpcnb.core.errors import InvalidHandle, SessionError
 from rpcnb.core.limits import DEFAULT_LIMITS
 from rpcnb.core.values import Handle, TypeCode
 
+FIRST_PROMISED = 1 << 50
+"""The least handle that callers choose; a table's own never come so far."""
+
 
 class Entry(NamedTuple):
     """One object that is held."""
@@ -40,7 +43,9 @@ class HandleTable:
         self._limit = limit
         self._numbers = count(1)
         self._last = 0
-        self._entries: dict[int, tuple[TypeCode, object]] = {}
+        self._entries: dict[int, tuple[TypeCode | None, object]] = {}
+        self._freed_early: set[int] = set()
+        """Promised handles that were given up before there was anything behind them."""
         self.invalid_frees = 0
         """Handles that were freed without being held; a statistic, so races may lose one."""
 
@@ -61,6 +66,32 @@ class HandleTable:
         self._entries[number] = (type_code, obj)
         return Handle(number)
 
+    def bind(self, handle: int, obj: object, type_code: TypeCode) -> None:
+        """Hold an object under a handle that the caller chose: a *promised* one.
+
+        Raises
+        ------
+        InvalidHandle
+            It is none that callers may choose, or was used before.
+        SessionError
+            As `issue`.
+        """
+        if handle < FIRST_PROMISED or handle in self._entries:
+            raise InvalidHandle(f"handle {handle} cannot be promised", handle=handle, reason="kind")
+        if len(self._entries) >= self._limit:
+            raise SessionError(f"this session holds {self._limit:,} objects, which is its limit")
+        if handle in self._freed_early:
+            self._freed_early.discard(handle)
+        else:
+            self._entries[handle] = (type_code, obj)
+
+    def fail(self, handle: int, why: str) -> None:
+        """Remember, until it is freed, that what was promised under a handle was never made."""
+        if handle in self._freed_early:
+            self._freed_early.discard(handle)
+        elif handle >= FIRST_PROMISED and handle not in self._entries:
+            self._entries[handle] = (None, why)
+
     def get(self, handle: int, type_code: TypeCode | None = None) -> object:
         """Return the object behind a handle.
 
@@ -78,8 +109,8 @@ class HandleTable:
         entry = self._entries.get(handle)
         if entry is None:
             raise self._unknown(handle)
-        if type_code is not None and entry[0] is not type_code:
-            raise _other_kind(handle, entry[0], type_code)
+        if entry[0] is None or (type_code is not None and entry[0] is not type_code):
+            raise _other_kind(handle, entry, type_code)
         return entry[1]
 
     def find(self, handle: int, type_code: TypeCode) -> Any:
@@ -105,14 +136,22 @@ class HandleTable:
             It was freed before, was never issued, or names something else.
         """
         entry = self._entries.get(handle)
-        if entry is not None and entry[0] is not type_code:
+        if entry is not None and entry[0] is not type_code and entry[0] is not None:
             self.invalid_frees += count
-            raise _other_kind(handle, entry[0], type_code)
+            raise _other_kind(handle, entry, type_code)
+        if entry is None and self._may_come(handle):
+            self._freed_early.add(handle)
+            return
         entry = self._entries.pop(handle, None)
         if entry is None:
             self.invalid_frees += count
             raise self._unknown(handle)
         self.invalid_frees += count - 1
+
+    def _may_come(self, handle: int) -> bool:
+        """Tell whether a call may yet bind something to the handle; a peer may not say so for ever."""
+        known = handle < FIRST_PROMISED or handle in self._freed_early
+        return not known and len(self._freed_early) < self._limit
 
     def clear(self) -> list[object]:
         """Hold nothing any more, and return what was held, for the caller to drop."""
@@ -128,7 +167,11 @@ class HandleTable:
         """Return what is held now, oldest first."""
         # The copy is one step; a loop over the table itself would meet changes by other threads.
         held = self._entries.copy()
-        return [Entry(Handle(number), code, obj) for number, (code, obj) in held.items()]
+        return [
+            Entry(Handle(number), code, obj)
+            for number, (code, obj) in held.items()
+            if code is not None
+        ]
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -141,7 +184,17 @@ class HandleTable:
         )
 
 
-def _other_kind(handle: int, found: TypeCode, wanted: TypeCode) -> InvalidHandle:
+def _other_kind(
+    handle: int, entry: tuple[TypeCode | None, object], wanted: TypeCode | None
+) -> InvalidHandle:
+    found, obj = entry
+    if found is None:
+        return InvalidHandle(
+            f"what was promised as handle {handle} was never made: {obj}",
+            handle=handle,
+            reason="promised",
+        )
+    name = "" if wanted is None else wanted.name
     return InvalidHandle(
-        f"handle {handle} is of kind {found.name}, not {wanted.name}", handle=handle, reason="kind"
+        f"handle {handle} is of kind {found.name}, not {name}", handle=handle, reason="kind"
     )

@@ -382,8 +382,9 @@ class LocalSession(RPCSession):
             if type_code == TypeCode.STREAM:
                 self.streams.free(handle)
                 return
-            obj = self.handles.get(handle, TypeCode(type_code))
-            self.handles.free(handle, TypeCode(type_code), count)
+            code = TypeCode(type_code)
+            obj = self.handles.get(handle, code) if code is TypeCode.ITERATOR else None
+            self.handles.free(handle, code, count)
         except (InvalidHandle, DeviceError, ValueError):
             self._bad_frees += count
             return

@@ -135,6 +135,8 @@ class SessionCases:
     """The serving process counts for itself."""
     has_device_names = True
     """The CPU has a name, and there is only one."""
+    has_queue = True
+    """Queued calls return before they have run."""
     has_true_async = True
     """Asynchronous calls return before they have run."""
 

@@ -18,7 +18,8 @@ from __future__ import annotations
 from rpcnb.testing.session_cases_calls import CallCases
 from rpcnb.testing.session_cases_control import ControlCases
 from rpcnb.testing.session_cases_data import DataCases
+from rpcnb.testing.session_cases_promises import PromiseCases
 
 
-class SessionSuite(CallCases, ControlCases, DataCases):
+class SessionSuite(CallCases, ControlCases, DataCases, PromiseCases):
     """All cases.  The flags stand in `rpcnb.testing.session_cases.SessionCases`."""

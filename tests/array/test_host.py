@@ -6,12 +6,14 @@ import pytest
 from rpcnb.array.host import serve
 from rpcnb.core.device import CPU, Device, DeviceType
 from rpcnb.core.errors import DeviceError, PermissionDenied
-from rpcnb.session.cpu import NumPyBackend
+from rpcnb.session.functions import FunctionRegistry
+from rpcnb.session.local import LocalSession
 
 
 @pytest.fixture(scope="module")
 def call():
-    return serve([NumPyBackend()])
+    with LocalSession(FunctionRegistry()) as session:
+        yield serve(session)
 
 
 def test_small_results_come_with_their_content(call) -> None:
@@ -61,9 +63,9 @@ def test_only_ufuncs_and_their_methods_run_as_such(call, name: str, method: str)
 
 def test_only_generators_draw(call) -> None:
     with pytest.raises(PermissionDenied, match="no method of a random generator"):
-        call("random", np.ones(3), "normal", (), {})
+        call("random", np.ones(3), None, "normal", (), {})
     with pytest.raises(PermissionDenied):
-        call("random", np.random.default_rng(), "spawn", (2,), {})
+        call("random", np.random.default_rng(), None, "spawn", (2,), {})
 
 
 def test_devices_that_do_not_exist_are_refused(call) -> None:

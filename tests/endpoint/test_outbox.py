@@ -54,6 +54,17 @@ def test_released_handles_ride_along_first(rig: Rig) -> None:
     assert not rig.released
 
 
+def test_released_handles_go_behind_what_was_queued_before(rig: Rig) -> None:
+    rig.outbox.hold(rig.protocol.prepare(Ping(1)))
+    rig.released.append((1, 2, 1))
+    rig.outbox.send(rig.protocol.prepare(Ping(2)))
+    assert rig.receive(3) == [Ping(1), Ping(2), FreeHandles(((1, 2, 1),))]
+    rig.outbox.hold(rig.protocol.prepare(Ping(3)))
+    rig.released.append((2, 2, 1))
+    rig.outbox.flush()
+    assert rig.receive(2) == [Ping(3), FreeHandles(((2, 2, 1),))]
+
+
 def test_more_released_handles_than_fit_one_message_go_with_the_next(rig: Rig) -> None:
     rig.released.extend((number, 2, 1) for number in range(1, FREE_BATCH + 11))
     rig.outbox.send(rig.protocol.prepare(Ping(1)))

@@ -179,6 +179,7 @@ def test_what_would_move_data_unasked_is_refused(
 
 def test_an_array_of_one_number_is_a_number(remote: Remote, crossings: Callable[[], int]) -> None:
     three = remote.arange(4).max()
+    assert three == 3
     before = crossings()
     assert (int(three), float(three), bool(three), operator.index(three)) == (3, 3.0, True, 3)
     assert f"{three:.1f}" == "3.0"

@@ -54,6 +54,7 @@ def test_a_view_says_what_it_keeps_alive(remote: Remote, crossings: Callable[[],
     view = array[1:][:2]
     array.free()
     del array
+    remote.arrays.settle()
     before = crossings()
     (row,) = [row for row in remote.handles if row.kind == "array"]
     assert (row.nbytes, row.pins) == (16, 8000)

@@ -11,7 +11,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from rpcnb.core.errors import InvalidHandle, SessionError
 from rpcnb.core.values import TypeCode
-from rpcnb.session.handles import HandleTable
+from rpcnb.session.handles import FIRST_PROMISED, HandleTable
 
 KINDS = st.sampled_from(TypeCode)
 
@@ -167,3 +167,45 @@ def test_an_entry_takes_at_most_200_bytes() -> None:
     used = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert used / count <= 200
+
+
+def test_a_promised_handle_given_up_before_it_is_bound_is_never_held() -> None:
+    table = HandleTable()
+    for handle in (FIRST_PROMISED, FIRST_PROMISED + 1):
+        table.free(handle, TypeCode.ARRAY)
+    table.bind(FIRST_PROMISED, "array", TypeCode.ARRAY)
+    table.fail(FIRST_PROMISED + 1, "no")
+    assert len(table) == table.invalid_frees == 0
+
+
+def test_a_promise_that_failed_says_so_and_can_be_freed() -> None:
+    table = HandleTable()
+    table.fail(FIRST_PROMISED, "ValueError: no")
+    assert len(table) == 1
+    assert table.entries() == []
+    for ask in (None, TypeCode.ARRAY):
+        with pytest.raises(InvalidHandle, match="never made: ValueError: no"):
+            table.get(FIRST_PROMISED, ask)
+    table.free(FIRST_PROMISED, TypeCode.ARRAY)
+    assert len(table) == 0
+
+
+def test_only_handles_that_callers_may_choose_are_bound_and_once() -> None:
+    table = HandleTable(limit=2)
+    table.bind(FIRST_PROMISED, "a", TypeCode.ARRAY)
+    for handle in (FIRST_PROMISED, 3):
+        with pytest.raises(InvalidHandle, match="cannot be promised"):
+            table.bind(handle, "b", TypeCode.ARRAY)
+    table.issue("c", TypeCode.OBJECT)
+    with pytest.raises(SessionError, match="limit"):
+        table.bind(FIRST_PROMISED + 1, "d", TypeCode.ARRAY)
+    with pytest.raises(InvalidHandle):
+        table.free(FIRST_PROMISED, TypeCode.OBJECT)
+
+
+def test_what_is_given_up_early_for_ever_is_bounded() -> None:
+    table = HandleTable(limit=3)
+    for handle in range(FIRST_PROMISED, FIRST_PROMISED + 3):
+        table.free(handle, TypeCode.ARRAY)
+    with pytest.raises(InvalidHandle):
+        table.free(FIRST_PROMISED + 3, TypeCode.ARRAY)

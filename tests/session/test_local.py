@@ -37,6 +37,8 @@ def registry() -> FunctionRegistry:
 
 
 class TestLocalSession(SessionSuite):
+    has_queue = False
+
     @pytest.fixture
     def session(self, registry, tmp_path):
         folder = WorkFolder(tmp_path)

@@ -25,6 +25,7 @@ class TestTVMSession(SessionSuite):
     has_typed_errors = False
     has_catalogue = False
     has_array_work = False
+    has_queue = False
     has_process_statistics = False
     has_device_names = False
 

@@ -69,6 +69,7 @@ class TestServedToTVMSession(SessionSuite):
     has_typed_errors = False
     has_catalogue = False
     has_array_work = False
+    has_queue = False
     has_process_statistics = False
     has_device_names = False
 
