@@ -44,8 +44,10 @@ working. Nothing below ``remote/`` retries or swallows, except finalizers.
 from __future__ import annotations
 
 import concurrent.futures
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
+
+from rpcnb.core.visible import coloured, visible
 
 
 class RpcnbError(Exception):
@@ -404,8 +406,9 @@ def rebuild_exception(info: ErrorInfo) -> RpcnbError:
     """Make the exception to raise on this side from what arrived.
 
     Only classes from the two tables of this file are ever made; a name from the peer is never
-    looked up anywhere else.
+    looked up anywhere else. Nothing in its text acts on a terminal.
     """
+    info = _made_visible(info)
     if info.known == "FunctionNotFound":
         name, *near = map(str, info.args or (info.message,))
         return FunctionNotFound(name, tuple(near))
@@ -418,6 +421,16 @@ def rebuild_exception(info: ErrorInfo) -> RpcnbError:
     if isinstance(error, OSError) and len(info.args) > 1 and isinstance(info.args[0], int):
         error.errno = info.args[0]
     return error
+
+
+def _made_visible(info: ErrorInfo) -> ErrorInfo:
+    return replace(
+        info,
+        type_name=visible(info.type_name, ""),
+        message=coloured(info.message),
+        traceback=coloured(info.traceback),
+        hops=tuple(visible(hop, "") for hop in info.hops),
+    )
 
 
 # --- warnings ----------------------------------------------------------------------------------

@@ -8,8 +8,9 @@ from IPython.core.magic import Magics, cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
 from rpcnb.core.errors import RemoteError
+from rpcnb.core.visible import coloured, without_colours
 from rpcnb.notebook.arguments import find_remote, parse
-from rpcnb.notebook.cell_output import CellOutput, without_colours, without_controls
+from rpcnb.notebook.cell_output import CellOutput
 from rpcnb.notebook.errors import as_one_line, show_as
 from rpcnb.remote.cells import get_name, run_cell, set_name
 
@@ -76,4 +77,4 @@ def show_remote_traceback(error: RemoteError, name: str) -> None:
     trace = error.remote_traceback
     error.remote_traceback = without_colours(trace)
     hops = error.hops if len(error.hops) > 1 else (name,)
-    show_as(error, [*without_controls(trace).splitlines(), "", f"on {' → '.join(hops)}"])
+    show_as(error, [*coloured(trace).splitlines(), "", f"on {' → '.join(hops)}"])

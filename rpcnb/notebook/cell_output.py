@@ -16,8 +16,8 @@ from weakref import WeakSet
 
 from IPython.display import clear_output, display
 
+from rpcnb.core.visible import coloured, visible
 from rpcnb.notebook.displays import quiet
-from rpcnb.notebook.markup import visible
 
 if TYPE_CHECKING:
     from rpcnb.remote.client import Remote
@@ -81,7 +81,7 @@ class CellOutput:
         markup = next((str(data[mime]) for mime in MARKUP if mime in data), "")
         if markup and (not text or _EMPTY_REPR.fullmatch(text)):
             text = markup[:KEPT_MARKUP]
-        bundle: dict[str, Any] = {"text/plain": without_controls(text)}
+        bundle: dict[str, Any] = {"text/plain": coloured(text)}
         for mime in BITMAPS.intersection(data):
             picture = bitmap(data[mime])
             if picture is not None:
@@ -110,18 +110,3 @@ def picture_sizes(metadata: dict[str, Any]) -> dict[str, Any]:
         for mime in BITMAPS.intersection(metadata)
         if isinstance(metadata[mime], dict)
     }
-
-
-_COLOUR = re.compile(r"(\x1b\[[0-9;]{0,32}m)")
-
-
-def without_controls(text: str) -> str:
-    """Return text with everything escaped that is not seen, save the codes of colours."""
-    return "".join(
-        part if number % 2 else visible(part) for number, part in enumerate(_COLOUR.split(text))
-    )
-
-
-def without_colours(text: str) -> str:
-    """Return text without the codes of colours."""
-    return _COLOUR.sub("", text)

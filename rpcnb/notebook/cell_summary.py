@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from IPython.display import display
 
+from rpcnb.core.visible import visible
 from rpcnb.manager import manager
 from rpcnb.notebook.displays import counted, quiet
 from rpcnb.notebook.journal import JOURNAL, Tally
-from rpcnb.notebook.markup import join, tag, visible
+from rpcnb.notebook.markup import join, tag
 from rpcnb.remote.array import short_size
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rpcnb.array.namespace import ArrayNamespace, NamespacePart
 from rpcnb.array.random import RandomGenerator, RandomNamespace
+from rpcnb.core.visible import visible
 from rpcnb.manager import SessionManager
 from rpcnb.notebook import displays, tool_displays
 from rpcnb.notebook.displays import SessionTable
-from rpcnb.notebook.markup import Html, visible
+from rpcnb.notebook.markup import Html
 from rpcnb.remote.array import RemoteArray
 from rpcnb.remote.benchmark import BenchmarkResult, TimeEvaluator
 from rpcnb.remote.catalogue import FunctionCatalogue, FunctionTree

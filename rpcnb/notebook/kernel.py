@@ -13,10 +13,10 @@ from IPython.display import display
 
 from rpcnb.core.errors import RpcnbError
 from rpcnb.core.version import VERSION
+from rpcnb.core.visible import visible
 from rpcnb.manager import manager
 from rpcnb.notebook.arguments import VARIABLE
 from rpcnb.notebook.displays import quiet
-from rpcnb.notebook.markup import visible
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

@@ -7,14 +7,12 @@ string from a server cannot become markup by being forgotten somewhere.
 from __future__ import annotations
 
 import html
-import unicodedata
 from typing import TYPE_CHECKING
+
+from rpcnb.core.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
-"""Unicode categories of what is not seen, or moves what is: controls, bidirectional marks."""
 
 LINE = "1px solid rgba(128, 128, 128, 0.4)"
 CELL = f"border: {LINE}; padding: 2px 8px; text-align: left; vertical-align: top"
@@ -26,19 +24,6 @@ class Html(str):
     """Markup, made by `tag` and `join`."""
 
     __slots__ = ()
-
-
-def visible(text: object) -> str:
-    r"""Return text with the characters escaped that would hide or reorder it: ``\u202e``.
-
-    Newlines and tabs stay.
-    """
-    return "".join(
-        c
-        if c in "\n\t" or unicodedata.category(c) not in _HIDDEN
-        else c.encode("unicode_escape").decode()
-        for c in str(text)
-    )
 
 
 def tag(name: str, *children: object, **attributes: object) -> Html:

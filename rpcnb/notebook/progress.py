@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from IPython.display import display
 
+from rpcnb.core.visible import visible
 from rpcnb.notebook.displays import bar, code, quiet
-from rpcnb.notebook.markup import tag, visible
+from rpcnb.notebook.markup import tag
 
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from rpcnb.core.errors import FunctionNotFound
 from rpcnb.core.values import FunctionInfo, Parameter
+from rpcnb.core.visible import shortened
 from rpcnb.remote.function import RemoteFunction
 
 if TYPE_CHECKING:
@@ -115,10 +116,15 @@ def read_info(entry: Mapping[str, Any]) -> FunctionInfo:
     """Read one entry of what ``rpcnb.functions`` returned."""
     parameters = entry.get("parameters")
     return FunctionInfo(
-        str(entry["name"]),
-        None if parameters is None else tuple(Parameter(*parameter) for parameter in parameters),
-        str(entry.get("returns", "")),
-        str(entry.get("doc", "")),
+        shortened(str(entry["name"]), 256),
+        None if parameters is None else tuple(_parameter(*parameter) for parameter in parameters),
+        shortened(str(entry.get("returns", "")), 256),
+        shortened(str(entry.get("doc", "")), 1 << 14),
         bool(entry.get("is_generator")),
         bool(entry.get("is_async")),
     )
+
+
+def _parameter(name: str, kind: int, default: str | None, annotation: str) -> Parameter:
+    shown = None if default is None else shortened(str(default), 256)
+    return Parameter(shortened(str(name), 256), int(kind), shown, shortened(str(annotation), 256))

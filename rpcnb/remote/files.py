@@ -101,7 +101,10 @@ def download(
         return b"".join(pieces)
     path = Path(to)
     if path.is_dir():
-        path /= name.rpartition("/")[2]
+        last = name.rpartition("/")[2]
+        if last in {"", ".", ".."}:  # a name that a server listed, perhaps
+            raise ValueError(f"{name!r} names no file to make in {path}")
+        path /= last
     # Beside its final place, so that `os.replace` is atomic: nobody ever sees half a file.
     number, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:

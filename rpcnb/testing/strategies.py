@@ -28,6 +28,7 @@ from rpcnb.core.values import (
     Parameter,
     TypeCode,
 )
+from rpcnb.core.visible import printable_output, visible
 from rpcnb.wire import messages as m
 from rpcnb.wire.state import CLIENT_SENDS, SERVER_SENDS
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 BITS64 = st.integers(0, 2**64 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+SHOWN = TEXT.map(visible).filter(lambda text: len(text) < 256)
+"""Text that is shown to people arrives as it can be shown."""
 FLOATS = BITS64.map(lambda bits: struct.unpack("<d", struct.pack("<Q", bits))[0]) | st.floats()
 """All of them: each NaN has a payload."""
 INTS = st.integers() | st.integers(-(2**300), 2**300) | st.integers(2**63 - 2, 2**64 + 2)
@@ -58,13 +61,13 @@ DTYPES: list[DType] = [
 ]
 _DEVICES = st.builds(Device, st.sampled_from(DeviceType), st.integers(0, 9))
 _SHAPES = st.lists(st.integers(0, 4), max_size=3).map(tuple)
-_PARAMETERS = st.builds(Parameter, TEXT, st.integers(0, 4), st.none() | TEXT, TEXT)
+_PARAMETERS = st.builds(Parameter, SHOWN, st.integers(0, 4), st.none() | SHOWN, SHOWN)
 _FUNCTIONS = st.builds(
     FunctionInfo,
-    TEXT,
+    SHOWN,
     st.none() | st.lists(_PARAMETERS, max_size=3).map(tuple),
-    TEXT,
-    TEXT,
+    SHOWN,
+    SHOWN,
     st.booleans(),
     st.booleans(),
 )
@@ -112,9 +115,9 @@ _LEAVES = (
     | dense_arrays()
     | array_refs()
     | st.builds(FunctionRef, NATURALS, _FUNCTIONS)
-    | st.builds(ModuleRef, NATURALS, TEXT, st.lists(TEXT, max_size=3).map(tuple), TEXT)
-    | st.builds(ObjectRef, NATURALS, TEXT, TEXT)
-    | st.builds(IteratorRef, NATURALS, TEXT)
+    | st.builds(ModuleRef, NATURALS, SHOWN, st.lists(SHOWN, max_size=3).map(tuple), SHOWN)
+    | st.builds(ObjectRef, NATURALS, SHOWN, SHOWN)
+    | st.builds(IteratorRef, NATURALS, SHOWN)
     | st.builds(CallbackRef, NATURALS, _FUNCTIONS)
     | _LARGE
 )
@@ -139,7 +142,7 @@ def values() -> SearchStrategy[Any]:
 def errors() -> SearchStrategy[ErrorInfo]:
     """Return a strategy for errors as data."""
     args = st.lists(SCALARS.filter(lambda arg: type(arg) is not int), max_size=3).map(tuple)
-    hops = st.lists(TEXT, max_size=2).map(tuple)
+    hops = st.lists(SHOWN, max_size=2).map(tuple)
     return st.builds(ErrorInfo, TEXT, TEXT, TEXT, args, TEXT, hops)
 
 
@@ -192,13 +195,16 @@ _MESSAGES: dict[m.Kind, SearchStrategy[Any]] = {
     m.Kind.CANCEL: st.builds(m.Cancel, BITS64),
     m.Kind.FREE_HANDLES: st.builds(m.FreeHandles, st.lists(_TRIPLES, max_size=400).map(tuple)),
     m.Kind.STARTED: st.builds(m.Started, BITS64),
-    m.Kind.PROGRESS: st.builds(m.Progress, BITS64, _SECONDS, st.none() | _SECONDS, TEXT),
+    m.Kind.PROGRESS: st.builds(m.Progress, BITS64, _SECONDS, st.none() | _SECONDS, SHOWN),
     m.Kind.OUTPUT: st.builds(
-        m.Output, BITS64, st.sampled_from(["stdout", "stderr", "warning"]), TEXT
+        m.Output,
+        BITS64,
+        st.sampled_from(["stdout", "stderr", "warning"]),
+        TEXT.map(printable_output),
     ),
     m.Kind.PING: st.builds(m.Ping, BITS64),
     m.Kind.PONG: st.builds(m.Pong, BITS64),
-    m.Kind.GOODBYE: st.builds(m.Goodbye, TEXT, st.booleans()),
+    m.Kind.GOODBYE: st.builds(m.Goodbye, SHOWN, st.booleans()),
 }
 
 EXAMPLES: dict[m.Kind, m.Message] = {

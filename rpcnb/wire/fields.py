@@ -28,6 +28,7 @@ from rpcnb.core.values import (
     Parameter,
     TypeCode,
 )
+from rpcnb.core.visible import printable_output, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,8 @@ LEAVES = PLAIN_TYPES | {
 """Values that contain no other values."""
 
 _INT64 = 1 << 63
+_NAME_LENGTH, _SHOWN_LENGTH = 256, 16 * 1024
+"""Characters of a name, and of documentation or another longer text, that are shown."""
 _OUTPUTS = frozenset({"stdout", "stderr", "warning"})
 _TYPE_CODES = frozenset(map(int, TypeCode))
 
@@ -140,6 +143,15 @@ def _list(value: Any) -> list[Any]:
     if type(value) is not list:
         raise DecodeError(f"{type(value).__name__} where a list was expected")
     return value
+
+
+def shown(length: int) -> FieldKind:
+    """Return the kind of text that people are shown: bounded, and nothing in it acts or hides."""
+
+    def check(value: Any, limits: Limits) -> str:
+        return shortened(TEXT.check(value, limits), length)
+
+    return FieldKind(TEXT.plain, check)
 
 
 def tuple_of(inner: FieldKind) -> FieldKind:
@@ -275,7 +287,10 @@ NATURAL = FieldKind(natural, natural)
 NUMBER = FieldKind(number, number)
 OPTIONAL_NUMBER = FieldKind(_optional_number, _optional_number)
 TEXT = _one_of(frozenset({str}), "text")
-OPTIONAL_TEXT = _one_of(frozenset({str, type(None)}), "text")
+NAME = shown(_NAME_LENGTH)
+SHOWN = shown(_SHOWN_LENGTH)
+PRINTED = FieldKind(TEXT.plain, lambda value, limits: printable_output(TEXT.check(value, limits)))
+"""What a call printed: nothing in it acts on a terminal, save colours and writing over a line."""
 BOOL = _one_of(frozenset({bool}), "a truth value")
 SCALAR = _one_of(PLAIN_TYPES, "a plain scalar")
 OUTPUT = FieldKind(_output_check, _output_check)
@@ -289,13 +304,13 @@ DTYPE = FieldKind(_dtype_plain, _dtype_check)
 DEVICE_TYPE = FieldKind(int, _device_type_check)
 DEVICE = FieldKind(lambda device: [int(device.type), device.index], _device_check)
 HANDLES = FieldKind(_handles_plain, _handles_check)
-PARAMETER = record_of(Parameter, name=TEXT, kind=NATURAL, default=OPTIONAL_TEXT, annotation=TEXT)
+PARAMETER = record_of(Parameter, name=NAME, kind=NATURAL, default=optional(NAME), annotation=NAME)
 FUNCTION_INFO = record_of(
     FunctionInfo,
-    name=TEXT,
+    name=NAME,
     parameters=optional(tuple_of(PARAMETER)),
-    returns=TEXT,
-    doc=TEXT,
+    returns=NAME,
+    doc=SHOWN,
     is_generator=BOOL,
     is_async=BOOL,
 )

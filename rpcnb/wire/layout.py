@@ -111,7 +111,7 @@ def _error_text(value: Any, limits: Limits) -> str:
 
 ERROR_TEXT = f.FieldKind(f.TEXT.plain, _error_text)
 _HANDLE = Entry("handle", f.NATURAL)
-_NAMES = f.tuple_of(f.TEXT)
+_NAMES = f.tuple_of(f.NAME)
 
 RECORDS: dict[type, Layout] = {
     FunctionRef: Layout(_HANDLE, Entry("info", f.FUNCTION_INFO, FunctionInfo(""))),
@@ -126,10 +126,10 @@ RECORDS: dict[type, Layout] = {
         Entry("writeable", f.BOOL, default=True),
     ),
     ModuleRef: Layout(
-        _HANDLE, Entry("name", f.TEXT, ""), Entry("names", _NAMES, ()), Entry("doc", f.TEXT, "")
+        _HANDLE, Entry("name", f.NAME, ""), Entry("names", _NAMES, ()), Entry("doc", f.SHOWN, "")
     ),
-    ObjectRef: Layout(_HANDLE, Entry("type_name", f.TEXT, "object"), Entry("summary", f.TEXT, "")),
-    IteratorRef: Layout(_HANDLE, Entry("name", f.TEXT, "")),
+    ObjectRef: Layout(_HANDLE, Entry("type_name", f.NAME, "object"), Entry("summary", f.SHOWN, "")),
+    IteratorRef: Layout(_HANDLE, Entry("name", f.NAME, "")),
     CallbackRef: Layout(_HANDLE, Entry("info", f.FUNCTION_INFO, FunctionInfo("callback"))),
     DTypeValue: Layout(Entry("dtype", f.DTYPE)),
     Device: Layout(
@@ -207,13 +207,13 @@ MESSAGES: dict[Kind, Layout] = {
     Kind.PROGRESS: Layout(
         Entry("done", f.NUMBER),
         Entry("total", f.OPTIONAL_NUMBER, None),
-        Entry("description", f.TEXT, ""),
+        Entry("description", f.SHOWN, ""),
     ),
-    Kind.OUTPUT: Layout(Entry("stream", f.OUTPUT), Entry("text", f.TEXT)),
+    Kind.OUTPUT: Layout(Entry("stream", f.OUTPUT), Entry("text", f.PRINTED)),
     Kind.PING: Layout(),
     Kind.PONG: Layout(),
     Kind.GOODBYE: Layout(
-        Entry("reason", f.TEXT, ""),
+        Entry("reason", f.SHOWN, ""),
         Entry("error", f.BOOL, default=False),
         Entry("keep", f.BOOL, default=False),
     ),

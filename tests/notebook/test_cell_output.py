@@ -11,8 +11,6 @@ from rpcnb.notebook.cell_output import (
     CellOutput,
     bitmap,
     picture_sizes,
-    without_colours,
-    without_controls,
 )
 
 if TYPE_CHECKING:
@@ -84,9 +82,3 @@ def test_a_pictures_text_is_made_here() -> None:
 def test_of_the_metadata_only_sizes_are_kept() -> None:
     given = {"image/png": {"width": 3, "height": "1;x"}, "text/html": {"isolated": True}}
     assert picture_sizes(given) == {"image/png": {"width": 3}}
-
-
-def test_colours_stay_and_controls_are_shown() -> None:
-    text = "\x1b[31mred\x1b[0m \x1b[2J \x07 \u202e"
-    assert without_controls(text) == "\x1b[31mred\x1b[0m \\x1b[2J \\x07 \\u202e"
-    assert without_colours("\x1b[31mred\x1b[0m") == "red"

@@ -6,7 +6,8 @@ import unicodedata
 import pytest
 from hypothesis import given, strategies as st
 
-from rpcnb.notebook.markup import details, join, table, tag, visible
+from rpcnb.core.visible import visible
+from rpcnb.notebook.markup import details, join, table, tag
 
 
 class Reader(html.parser.HTMLParser):

@@ -20,7 +20,7 @@ GOOD = [
     (f.NUMBER, 0.5),
     (f.OPTIONAL_NUMBER, None),
     (f.TEXT, "é"),
-    (f.OPTIONAL_TEXT, None),
+    (f.optional(f.TEXT), None),
     (f.BOOL, False),
     (f.SCALAR, b"x"),
     (f.OUTPUT, "stderr"),
