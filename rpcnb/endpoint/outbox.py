@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import LocalProtocolError, TransportError
 from rpcnb.session.timers import TIMERS
+from rpcnb.transport.sockets import wait_for_any
 from rpcnb.wire.base import Prepared
 from rpcnb.wire.messages import FreeHandles
 
@@ -78,6 +79,13 @@ class Outbox:
     def nbytes(self) -> int:
         """Bytes sent so far."""
         return self._transport.bytes_sent - self._sent_before
+
+    def is_idle(self) -> bool:
+        """Tell whether nobody is sending, nothing waits, and the system would take some bytes."""
+        number = self._transport.fileno()
+        return not (self._queue or self._lock.locked()) and (
+            number < 0 or wait_for_any([number], 0, writing=True)
+        )
 
     def send_quick(self, kind: Kind, request: int, header: bytes) -> bool:
         """Send what `WireProtocol.quick_call` made, unless others wait or are sending.

@@ -72,6 +72,7 @@ class Resuming(Turns):
         self._told = threading.Event()
         self._ending = threading.RLock()  # a signal handler may come upon its own thread in `end`
         self._going_on = threading.Lock()
+        self._given_up = ""
 
     @abstractmethod
     def end(self, error: Exception) -> None:
@@ -85,6 +86,8 @@ class Resuming(Turns):
         ConnectionCut
             There may be another one.
         """
+        if self._given_up:
+            error, self._given_up = ConnectionClosed(self._given_up), ""
         if not self._begin_cut(error):
             self.end(error)
             self._told.wait(LONGEST_AUTOPSY)  # another thread may be finding out why it ended
@@ -110,6 +113,20 @@ class Resuming(Turns):
             self.recovery.stop()
         if cut is not None:
             cut.set()
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there is no transport now."""
+        return self._cut is not None
+
+    def give_up(self, why: str) -> None:
+        """Give the transport up, and say why to whoever asks; there may be another."""
+        self._given_up = why
+        self.transport.abort()  # who reads finds out
+
+    def can_send_at_once(self) -> bool:
+        """Tell whether a small message would not have to wait for anybody."""
+        return not self.is_cut and self.outbox.is_idle()
 
     def _look_soon(self) -> None:
         """Have somebody read: sending failed, and what the peer said last may be waiting."""
@@ -138,6 +155,7 @@ class Resuming(Turns):
         """
         with self._going_on:
             try:
+                self._resumable().check_epoch(epoch)
                 received = self._leave_transport()
                 theirs = _exchange(transport, epoch, received, deadline)
                 self._enter_transport(transport, epoch, theirs)

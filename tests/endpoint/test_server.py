@@ -80,7 +80,8 @@ def test_nothing_is_left_of_a_server(registry, runtime_folder, no_leaked_fds, ev
             assert connection_file.exists()
             connect(server).shutdown()
         assert not connection_file.exists()
-    names = ("rpcnb-housekeeper", "rpcnb-reader")  # one of the process; one that is just ending
+    # two of the process, and one that is just ending
+    names = ("rpcnb-heartbeat", "rpcnb-housekeeper", "rpcnb-reader")
 
     def left():
         return [t for t in set(threading.enumerate()) - threads if t.name not in names]
