@@ -151,3 +151,21 @@ def array(values, dtype):
 @register("t.raise_large")
 def raise_large(length):
     raise ValueError("x" * length)
+
+
+SEEN: set[int] = set()
+"""What `t.increase` was given, and how often it was called."""
+CALLS = [0]
+
+
+@register("t.increase")
+def increase(number):
+    """Count, in this session's process."""
+    SEEN.add(number)
+    CALLS[0] += 1
+    return CALLS[0]
+
+
+@register("t.counted")
+def counted():
+    return [CALLS[0], len(SEEN)]
