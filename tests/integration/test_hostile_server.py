@@ -27,7 +27,7 @@ from rpcnb.testing.strategies import EXAMPLES
 from rpcnb.transport import listen
 from rpcnb.wire import messages as m
 from rpcnb.wire.frames import FIXED
-from rpcnb.wire.handshake import ServerHandshake
+from rpcnb.wire.handshake import Intent, ServerHandshake
 from rpcnb.wire.v1 import WireV1
 
 PATIENCE = 10.0
@@ -63,8 +63,11 @@ class Hostile:
     def _serve(self, transport) -> None:
         handshake = ServerHandshake(secret_of(TOKEN), "hostile")
         exchange(transport, handshake, "proved", Deadline.after(PATIENCE))
-        handshake.accept(bytes(16), 1)
+        is_new = handshake.request.intent is Intent.NEW
+        handshake.accept(bytes(16), int(is_new), "" if is_new else '{"known": false}')
         send_due(transport, handshake)
+        if not is_new:  # there is nothing to come back to
+            return
         self.transport, self.protocol = transport, WireV1(m.Side.SERVER)
         self.inbox = []
         self._script(self)
