@@ -71,6 +71,7 @@ export function showPanel(model, root) {
 
   let waiting = new Set();
   const draw = () => {
+    const began = performance.now();
     const changed = waiting;
     waiting = new Set();
     if (changed.has("session")) views.session.update();
@@ -79,6 +80,7 @@ export function showPanel(model, root) {
     if (changed.has("calls")) views.calls.update();
     if (changed.has("sessions")) views.sessions.update();
     if (changed.has("code")) code.update();
+    root.dataset.took = (performance.now() - began).toFixed(1); // milliseconds: tests watch it
   };
   const receive = (/** @type {any} */ message) => {
     const changed = store.apply(message);

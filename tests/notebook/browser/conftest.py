@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 WAIT = 30.0
 """Seconds after which something that has not happened has failed."""
+PATIENCE = 180
+"""Seconds for a test with all it starts."""
 LOOPBACK = {"127.0.0.1", "localhost", None}
 PICTURES = Path(__file__).parents[3] / "build" / "pictures"
 """Where pictures are kept for a person to look at; git ignores it."""
@@ -401,3 +403,10 @@ def open_notebook(browser: BrowserContext, site: Site) -> Iterator[Callable[...,
         notebook.page.close()
     for kernel in site.ask("kernels"):
         site.ask(f"kernels/{kernel['id']}", "DELETE")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give a browser on a busy machine more time than other tests have."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(PATIENCE))

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +104,21 @@ def test_values_are_those_of_numpy_and_a_pan_fetches_tiles_only(notebook: Any) -
     assert list(shown.values()) == json.loads(told)
     assert notebook.complaints == []
     assert notebook.outside == []
+
+
+@pytest.mark.slow
+def test_letters_stay_in_the_view_and_axe_finds_nothing_serious(notebook: Any) -> None:
+    sources = notebook.sources()
+    controls = inspector(notebook).locator("canvas.rx-heatmap, button, select, input").all()
+    assert len(controls) >= 9
+    for control in controls:
+        control.focus()
+        for key in "abdi":
+            notebook.page.keyboard.press(key)
+            notebook.page.keyboard.press(key)
+    assert notebook.sources() == sources
+    found = Axe().run(notebook.page, context=".rx-root").response["violations"]
+    assert [v["id"] for v in found if v["impact"] in {"serious", "critical"}] == []
 
 
 @pytest.mark.nightly

@@ -45,7 +45,18 @@ def test_a_blocked_cell_is_watched_and_stopped_from_the_panel(
     assert monotonic() - began < 1.0
     notebook.wait_idle()
     assert notebook.run(3).strip() == "(42, True)"
-    panel.get_by_role("grid", name="Calls").get_by_text("⊘ cancelled").wait_for()
+    calls = panel.get_by_role("grid", name="Calls")
+    calls.get_by_text("⊘ cancelled").wait_for()
+
+    notebook.start(2)
+    cancel.wait_for()
+    began = monotonic()
+    notebook.press_stop()
+    notebook.wait_text(2, "RemoteInterrupted.*confirmed")
+    assert monotonic() - began < 1.0
+    notebook.wait_idle()
+    assert notebook.run(3).strip() == "(42, True)"
+    assert calls.get_by_text("⊘ cancelled").count() == 2
     notebook.picture(f"panel-cancelled-{kind}", 1)
     assert not marker.exists()
     assert notebook.complaints == []

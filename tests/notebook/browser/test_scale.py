@@ -1,0 +1,94 @@
+"""Ten thousand handles and five thousand calls in one panel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HANDLES, CALLS = 10_000, 5_000
+FILL = f"""
+from rpcnb.core.events import EVENTS, CallChanged, CallPhase, HandleIssued
+from time import monotonic
+index, now = remote.session.table_index, monotonic()
+for n in range({HANDLES}):
+    EVENTS.emit(HandleIssued(index, 100_000 + n, "array", 1000 + n % 5000, "<f4[250]", 0, now - n / 1000))
+for n in range({CALLS}):
+    EVENTS.emit(CallChanged(index, 100_000 + n, "lab.work", CallPhase.SENT, time=now - n))
+    EVENTS.emit(CallChanged(index, 100_000 + n, "lab.work", CallPhase.FINISHED, time=now - n + 0.5))
+"""
+CHURN = """
+import time
+end = time.monotonic() + {seconds}
+while time.monotonic() < end:
+    x = remote.zeros(10)
+    time.sleep(0.02)
+"""
+WATCH = """(root) => {
+  window.rxTook = [];
+  new MutationObserver(() => window.rxTook.push(Number(root.dataset.took)))
+    .observe(root, { attributes: true, attributeFilter: ['data-took'] });
+}"""
+
+
+def fill(open_notebook: Callable[..., Any], address: str) -> Any:
+    connect = f"%load_ext rpcnb\n%connect_remote {address}"
+    panel = "from rpcnb.notebook.panel import open_panel; open_panel(remote)"
+    notebook = open_notebook([connect, panel, FILL, "", ""])
+    for cell in range(3):
+        notebook.run(cell)
+    bands = notebook.output(1).locator(f"canvas.rx-ribbons[data-bands='{HANDLES}']")
+    bands.wait_for()
+    return notebook
+
+
+@pytest.mark.slow
+def test_rows_out_of_view_are_not_in_the_page(
+    open_notebook: Callable[..., Any], lab_address: str
+) -> None:
+    notebook = fill(open_notebook, lab_address)
+    for label, count in (("Handles", HANDLES), ("Calls", CALLS)):
+        grid = notebook.output(1).get_by_role("grid", name=label)
+        assert int(grid.get_attribute("aria-rowcount")) == count + 1
+        assert grid.locator(".rx-row").count() < 40
+    notebook.output(1).locator(".rx-root").evaluate(WATCH)
+    notebook.execute(3, CHURN.format(seconds=3))
+    took = notebook.page.evaluate("window.rxTook")
+    assert len(took) >= 6
+    notebook.output(1).get_by_role("grid", name="Handles").get_by_role(
+        "button", name="Bytes"
+    ).focus()
+    notebook.page.keyboard.press("Enter")
+    notebook.page.keyboard.press("ArrowDown")
+    for _ in range(3):
+        notebook.page.keyboard.press("PageDown")
+    assert notebook.page.locator(":focus").count() == 1
+    assert notebook.complaints == []
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1500)
+def test_updates_are_short_and_memory_is_steady_for_ten_minutes(
+    open_notebook: Callable[..., Any], lab_address: str
+) -> None:
+    notebook = fill(open_notebook, lab_address)
+    notebook.output(1).locator(".rx-root").evaluate(WATCH)
+    notebook.execute(3, CHURN.format(seconds=60), timeout=120)
+    before = heap(notebook)
+    notebook.execute(3, CHURN.format(seconds=540), timeout=700)
+    took = sorted(notebook.page.evaluate("window.rxTook"))
+    assert len(took) > 1000
+    assert took[len(took) * 99 // 100] < 50  # milliseconds
+    assert heap(notebook) < 1.2 * before
+
+
+def heap(notebook: Any) -> int:
+    """Return the bytes of the page's objects, after collecting what is garbage."""
+    session = notebook.page.context.new_cdp_session(notebook.page)
+    session.send("HeapProfiler.collectGarbage")
+    used = session.send("Runtime.getHeapUsage")["usedSize"]
+    session.detach()
+    return int(used)
