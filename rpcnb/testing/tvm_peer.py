@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpcnb.core.errors import TransportError
 from rpcnb.transport import registry as transports
+from rpcnb.wire.tvm.dialect import NEW
 from rpcnb.wire.tvm.greeting import MAGIC
 from rpcnb.wire.tvm.packets import (
     Call,
@@ -47,6 +48,7 @@ class TVMPeer:
         self.system: dict[Code, Callable[..., Any]] = {}
         """Overrides what a system call answers."""
         self.memory: dict[int, bytearray] = {}
+        self.dialect = NEW
         self._names: list[str] = []
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -69,6 +71,7 @@ class TVMPeer:
         key = b"server:k"
         transport.send([MAGIC.to_bytes(4, "little"), len(key).to_bytes(4, "little"), key])
         wire = TVMWire()
+        wire.dialect = self.dialect
         while nbytes := transport.receive_into(wire.receive_buffer()):
             for packet in wire.received(nbytes):
                 if isinstance(packet, CopyTo):
@@ -76,7 +79,7 @@ class TVMPeer:
                 self.asked.append(packet)
                 if isinstance(packet, Shutdown):
                     return
-                transport.send(encode(self._answer(packet)))
+                transport.send(encode(self._answer(packet), self.dialect))
 
     def _answer(self, packet: Packet) -> Packet:
         match packet:

@@ -18,8 +18,8 @@ from rpcnb.core.dtype import element_count, itemsize_of
 from rpcnb.core.errors import ArrayMismatch, EncodeError, FunctionNotFound, SessionError
 from rpcnb.core.values import ArrayRef, DenseArray, DTypeValue, FunctionRef, ModuleRef, Value
 from rpcnb.endpoint.tvm.values import nbytes_of, pack_scalar, scalar
+from rpcnb.wire.tvm.dialect import NEW
 from rpcnb.wire.tvm.packets import Call
-from rpcnb.wire.tvm.values import read_result
 
 if TYPE_CHECKING:
     from rpcnb.core.dtype import DType
@@ -69,7 +69,7 @@ def functions(session: TVMSession) -> Value:
         for start in range(0, total, TOGETHER):
             asked = requests[start : start + TOGETHER]
             answers = session.link.ask(*asked, what="the list of functions")
-            names += [str(read_result(session.values_of(answer))) for answer in answers]
+            names += [str(session.read_result(session.values_of(answer))) for answer in answers]
     finally:
         session.free_handle(name_of.handle, name_of.type_code)
     nothing = {"parameters": None, "returns": "", "doc": "", "is_generator": False}
@@ -107,7 +107,8 @@ def remove(session: TVMSession, name: str) -> None:
 def load_module(session: TVMSession, name: str) -> Value:
     """Load a compiled module that was uploaded; ``""`` is what is linked into the server."""
     if not name:
-        return call(session, "ffi.SystemLib")
+        place = "ffi" if session.link.wire.dialect is NEW else "runtime"
+        return call(session, f"{place}.SystemLib")
     return call(session, "tvm.rpc.server.load_module", name)
 
 
@@ -281,6 +282,12 @@ def array_call(session: TVMSession, operation: str, *args: Value) -> Value:
     return run(session, *args)
 
 
+def text(_session: TVMSession, array: ArrayRef, *_: object) -> str:
+    """Describe an array for `print`, which must not fail; its values are not asked for."""
+    shape = ", ".join(map(str, array.shape))
+    return f"array {array.dtype}[{shape}] on {array.device}; a.to_numpy() downloads its values"
+
+
 def statistics(session: TVMSession) -> Value:
     """Return counters; of this side, as TVM counts nothing."""
     roots = {id(held.base or held): held.base or held for held in list(session.table.values())}
@@ -297,7 +304,13 @@ def statistics(session: TVMSession) -> Value:
     }
 
 
-_OPERATIONS: dict[str, Builtin] = {"copy": copy, "getitem": view, "put": put, "setitem": assign}
+_OPERATIONS: dict[str, Builtin] = {
+    "copy": copy,
+    "getitem": view,
+    "put": put,
+    "setitem": assign,
+    "text": text,
+}
 """By their names in `rpcnb.array`."""
 
 _FUNCTIONS: dict[str, Builtin] = {

@@ -36,7 +36,7 @@ from rpcnb.session.base import (
     RunningCall,
 )
 from rpcnb.wire.tvm.packets import Call, Packet, Result
-from rpcnb.wire.tvm.values import TVMHandle, TVMObject, TVMValue, TypeIndex, read_result
+from rpcnb.wire.tvm.values import TVMHandle, TVMObject, TVMValue, TypeIndex
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -216,9 +216,9 @@ class Caller:
 
     def _undo_result(self, answer: Packet) -> None:
         if isinstance(answer, Result):
-            value = read_result(answer.values)
+            value = self._session.read_result(answer.values)
             if isinstance(value, TVMObject):
-                self._session.release(value.pointer)
+                self._session.release(value.pointer, value.type_index)
 
     # --- not waiting --------------------------------------------------------------------------
 

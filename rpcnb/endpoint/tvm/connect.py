@@ -93,7 +93,7 @@ def connect_tvm(address: TVMAddress, timeout: float | None = 10.0) -> TVMSession
     ConnectError, TransportTimeout
         Nobody answers.
     HandshakeError
-        Not a TVM server, another key, or the old dialect.
+        Not a TVM server, or another key.
     """
     host = f"[{address.host}]" if ":" in address.host else address.host
     deadline = Deadline.after(timeout)

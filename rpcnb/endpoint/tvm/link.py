@@ -138,7 +138,7 @@ class TVMLink:
         SessionClosed, OutcomeUnknown, WorkerDied, DeadlineExceeded
             The connection is over; only the request that was out gets another class than the first.
         """
-        buffers = [buffer for packet in packets for buffer in encode(packet)]
+        buffers = [buffer for packet in packets for buffer in encode(packet, self.wire.dialect)]
         with self.shield:
             self._enter(what)
             answers: list[Packet] = []
@@ -235,7 +235,9 @@ class TVMLink:
             packets.append(self.released.popleft())
         if packets:
             self._tell(packets, outgoing=True)
-            data = b"".join(buffer for packet in packets for buffer in encode(packet))
+            data = b"".join(
+                buffer for packet in packets for buffer in encode(packet, self.wire.dialect)
+            )
             self._send([data], [nothing_to_undo] * len(packets))
 
     def _tell(self, packets: Sequence[Packet], *, outgoing: bool) -> None:

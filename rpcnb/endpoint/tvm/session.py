@@ -72,7 +72,6 @@ from rpcnb.wire.tvm.values import (
     TVMTensor,
     TVMValue,
     TypeIndex,
-    read_result,
 )
 
 if TYPE_CHECKING:
@@ -100,12 +99,11 @@ class TVMSession(RPCSession):
         How it was reached; for messages.
     constructor : sequence
         Name of a function over there that makes the session to serve, and its arguments:
-        ``("rpc.Connect", host, port, key, False)`` goes on to another server.
+        ``("rpc.Connect", host, port, key, False)`` goes on to another server. Not for servers
+        before 0.21: which dialect a server speaks is known by its answer to this only.
 
     Raises
     ------
-    HandshakeError
-        The server speaks the dialect before 0.21.
     RemoteError
         The constructor raised.
     """
@@ -222,7 +220,7 @@ class TVMSession(RPCSession):
 
     def lift(self, values: Sequence[TVMValue]) -> Value:
         """Turn what a call returned into a value."""
-        value = read_result(values)
+        value = self.read_result(values)
         match value:
             case TVMObject():
                 return self.hold_object(value)
@@ -272,7 +270,7 @@ class TVMSession(RPCSession):
             ref = tvm_values.make_array_ref(handle, item.tensor, handle)
         ref = ref or tvm_values.make_ref(handle, item.type_index, name)
         tensor = item.tensor if isinstance(ref, ArrayRef) else None
-        release = free_packet(item.pointer)
+        release = self._free_packet(item.pointer, item.type_index)
         self.table[handle] = Held(
             ref, item.type_index, item.pointer, tensor, release, module=module
         )
@@ -320,13 +318,24 @@ class TVMSession(RPCSession):
 
     def _undo_pointer(self, answer: Packet) -> None:
         if isinstance(answer, Result) and isinstance(answer.values[0], TVMPointer):
-            self.release(answer.values[0].value)
+            self.release(answer.values[0].value, TypeIndex.FUNCTION)
 
-    def release(self, pointer: int) -> None:
+    def release(self, pointer: int, type_index: int) -> None:
         """Give up what nobody was told of."""
-        release = free_packet(pointer)
+        release = self._free_packet(pointer, type_index)
         if release is not None:
             self.link.released.append(release)
+
+    def _free_packet(self, pointer: int, type_index: int) -> Packet | None:
+        """Return the request that gives an object up; None for null."""
+        if not pointer:
+            return None
+        args = self.link.wire.dialect.release_args(pointer, type_index)
+        return SystemCall(Code.FREE_HANDLE, args)
+
+    def read_result(self, values: Sequence[TVMValue]) -> TVMValue:
+        """Return the one value that the return list of a call stands for."""
+        return self.link.wire.dialect.read_result(values)
 
     # --- copies -------------------------------------------------------------------------------
 
@@ -433,11 +442,6 @@ class TVMSession(RPCSession):
             "bad_frees": self.bad_frees,
             "releases_queued": len(link.released),
         }
-
-
-def free_packet(pointer: int) -> Packet | None:
-    """Return the request that gives an object up; None for null."""
-    return SystemCall(Code.FREE_HANDLE, (TVMPointer(pointer),)) if pointer else None
 
 
 def describe_error(message: str, server: str) -> ErrorInfo:

@@ -170,7 +170,7 @@ def make_ref(handle: Handle, held_index: int, name: str = "") -> Ref:
         return FunctionRef(handle, FunctionInfo(name or "function"))
     if held_index == TypeIndex.MODULE:
         return ModuleRef(handle, name or "module")
-    known: dict[int, str] = {69: "Shape", 71: "Array", 72: "Map"}  # as in 0.27
+    known: dict[int, str] = {69: "Shape", 71: "Array", 72: "Map", 115: "Object"}  # as in 0.27
     return ObjectRef(handle, f"tvm.{known.get(held_index, f'object of type index {held_index}')}")
 
 

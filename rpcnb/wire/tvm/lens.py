@@ -37,7 +37,9 @@ class TVMLens:
 
     def from_server(self, data: Buffer) -> list[str]:
         """Return a line for each packet that is complete with these bytes."""
-        return [f"< {line}" for line in self._server.read(data)]
+        lines = self._server.read(data)
+        self._client.wire.dialect = self._server.wire.dialect  # known by the first answer
+        return [f"< {line}" for line in lines]
 
 
 class _Reader:
@@ -45,7 +47,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self._greeting: bytes | None = b""
-        self._wire = TVMWire(_skip)
+        self.wire = TVMWire(_skip)
         self._over = False
 
     def read(self, data: Buffer) -> list[str]:
@@ -55,7 +57,7 @@ class _Reader:
         if self._greeting is not None:
             data, lines = self._greet(self._greeting + bytes(data))
         try:
-            lines += [describe(packet) for packet in self._wire.receive_data(data)]
+            lines += [describe(packet) for packet in self.wire.receive_data(data)]
         except ProtocolError as error:
             self._over = True
             lines.append(f"(what follows cannot be read: {error})")

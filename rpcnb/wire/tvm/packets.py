@@ -1,11 +1,10 @@
-"""The packets of TVM's RPC protocol (0.21 and later): what they are, and their bytes.
+"""The packets of TVM's RPC protocol: what they are, and their bytes.
 
 ``u64`` length, ``i32`` code, body. There are no request ids: replies come in the order of the
 requests. There is no proof of identity either, so that a TVM server trusts everybody who reaches
 its port, and so do we when we speak to one.
 
-The dialect before 0.21 has the same greeting, version string and codes, and another encoding of
-values. The first reply tells the two apart, see `decode`; the old one is not spoken.
+Values are written in one of two ways, see `rpcnb.wire.tvm.dialect`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from enum import IntEnum
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from rpcnb.core.errors import HandshakeError, RemoteProtocolError
+from rpcnb.core.errors import RemoteProtocolError
+from rpcnb.wire.tvm.dialect import NEW, Dialect
 from rpcnb.wire.tvm.values import (
     I32,
     U64,
@@ -22,7 +22,6 @@ from rpcnb.wire.tvm.values import (
     TVMTensor,
     TVMValue,
     encode_tensor,
-    encode_values,
 )
 
 if TYPE_CHECKING:
@@ -34,8 +33,8 @@ VERSION = "0.8.0"
 """What every TVM from 0.8 to 0.27 says, whichever dialect it speaks."""
 _HEAD = Struct("<Qi")
 _CALL = Struct("<QiQ")
-_OLD_NOTHING = I32.pack(1) + I32.pack(4)
-"""A return of nothing as it was before 0.21; here it would be a pointer without its address."""
+OLD_NOTHING = I32.pack(1) + I32.pack(4)
+"""A return of nothing as it was before 0.21; today it would be a pointer without its address."""
 
 
 class Code(IntEnum):
@@ -139,7 +138,7 @@ Packet: TypeAlias = (
 # --- writing -----------------------------------------------------------------------------------
 
 
-def encode(packet: Packet) -> tuple[Buffer, ...]:  # noqa: PLR0911 -- one for each packet
+def encode(packet: Packet, dialect: Dialect = NEW) -> tuple[Buffer, ...]:  # noqa: PLR0911 -- one for each packet
     """Return the buffers to send, in order: one, or two where there is bulk data.
 
     Raises
@@ -149,14 +148,14 @@ def encode(packet: Packet) -> tuple[Buffer, ...]:  # noqa: PLR0911 -- one for ea
     """
     match packet:
         case Call(function, args):
-            body = encode_values(args)
+            body = dialect.encode_values(args)
             return (_CALL.pack(12 + len(body), Code.CALL_FUNC, function) + body,)
         case SystemCall(code, args):
-            return (_packet(code, encode_values(args)),)
+            return (_packet(code, dialect.encode_values(args)),)
         case Result(values):
-            return (_packet(Code.RETURN, encode_values(values)),)
+            return (_packet(Code.RETURN, dialect.encode_values(values)),)
         case Raised(message):
-            return (_packet(Code.EXCEPTION, encode_values([message.replace("\0", "\\0")])),)
+            return (_packet(Code.EXCEPTION, dialect.encode_values([message.replace("\0", "\\0")])),)
         case CopyFrom(tensor, nbytes):
             return (_packet(Code.COPY_FROM_REMOTE, encode_tensor(tensor) + U64.pack(nbytes)),)
         case CopyTo(tensor, payload):
@@ -168,7 +167,7 @@ def encode(packet: Packet) -> tuple[Buffer, ...]:  # noqa: PLR0911 -- one for ea
             return (_packet(Code.COPY_ACK, b"", len(payload)), payload)
         case InitServer(constructor, version):
             name = version.encode()
-            body = U64.pack(len(name)) + name + encode_values(constructor)
+            body = U64.pack(len(name)) + name + dialect.encode_values(constructor)
             return (_packet(Code.INIT_SERVER, body),)
         case Shutdown():
             return (_packet(Code.SHUTDOWN, b""),)
@@ -181,52 +180,48 @@ def _packet(code: int, body: bytes, more: int = 0) -> bytes:
 # --- reading -----------------------------------------------------------------------------------
 
 
-def decode(code: int, body: bytes | bytearray) -> Packet:
+def decode(code: int, body: bytes | bytearray, dialect: Dialect = NEW) -> Packet:
     """Return the packet of a code and a body.
 
     Raises
     ------
     RemoteProtocolError
         There is no such code, or the body is not its.
-    HandshakeError
-        It comes from a server that speaks the dialect before 0.21.
     """
-    if code == Code.RETURN and body == _OLD_NOTHING:
-        message = (
-            "this TVM server is older than 0.21 and encodes values in another way, which rpcnb "
-            "does not speak; install TVM 0.21 or newer over there"
-        )
-        raise HandshakeError(message)
     read = _READERS.get(code)
     if read is None:
         message = f"a packet of code {code}, which TVM's protocol does not have"
         raise RemoteProtocolError(message)
     reader = Reader(body)
-    packet = read(reader)
+    packet = read(reader, dialect)
     reader.end()
     return packet
 
 
-def _read_raised(reader: Reader) -> Raised:
-    values = reader.values()
+def _read_raised(reader: Reader, dialect: Dialect) -> Raised:
+    values = dialect.read_values(reader)
     return Raised(str(values[0]) if values else "")
 
 
-def _read_init(reader: Reader) -> InitServer:
+def _read_init(reader: Reader, dialect: Dialect) -> InitServer:
     version = reader.counted().decode("utf-8", "replace")
-    return InitServer(tuple(reader.values()), version)
+    return InitServer(tuple(dialect.read_values(reader)), version)
 
 
-def _read_system_call(code: Code) -> Callable[[Reader], Packet]:
-    return lambda reader: SystemCall(code, tuple(reader.values()))
+def _read_call(reader: Reader, dialect: Dialect) -> Call:
+    return Call(reader.number(U64), tuple(dialect.read_values(reader)))
 
 
-_READERS: dict[int, Callable[[Reader], Packet]] = {
+def _read_system_call(code: Code) -> Callable[[Reader, Dialect], Packet]:
+    return lambda reader, dialect: SystemCall(code, tuple(dialect.read_values(reader)))
+
+
+_READERS: dict[int, Callable[[Reader, Dialect], Packet]] = {
     **{code: _read_system_call(code) for code in SYSTEM_CALLS},
-    Code.SHUTDOWN: lambda _: Shutdown(),
+    Code.SHUTDOWN: lambda _reader, _dialect: Shutdown(),
     Code.INIT_SERVER: _read_init,
-    Code.CALL_FUNC: lambda reader: Call(reader.number(U64), tuple(reader.values())),
-    Code.RETURN: lambda reader: Result(tuple(reader.values())),
+    Code.CALL_FUNC: _read_call,
+    Code.RETURN: lambda reader, dialect: Result(tuple(dialect.read_values(reader))),
     Code.EXCEPTION: _read_raised,
-    Code.COPY_FROM_REMOTE: lambda reader: CopyFrom(reader.tensor(), reader.number(U64)),
+    Code.COPY_FROM_REMOTE: lambda reader, _: CopyFrom(reader.tensor(), reader.number(U64)),
 }

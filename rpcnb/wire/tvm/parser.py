@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from rpcnb.core.errors import LimitExceeded, RemoteProtocolError
 from rpcnb.core.limits import KIB, MIB
-from rpcnb.wire.tvm.packets import Code, CopyAck, CopyTo, Packet, Skipped, decode
+from rpcnb.wire.tvm.dialect import NEW, OLD
+from rpcnb.wire.tvm.packets import OLD_NOTHING, Code, CopyAck, CopyTo, Packet, Skipped, decode
 from rpcnb.wire.tvm.values import I32, U64, Reader, TVMTensor
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class TVMWire:
     def __init__(self, sink: Sink = fresh, largest: int = LARGEST_PACKET) -> None:
         self.sink = sink
         self.packets_received = 0
+        self.dialect = NEW
+        """As the first answer of the server shows it."""
         self._largest = largest
         self._scratch = memoryview(bytearray(_SCRATCH))
         self._start = self._end = 0
@@ -140,7 +143,9 @@ class TVMWire:
                 yield from self._copy_to(nbytes)
             else:
                 body = yield from self._body(nbytes)
-                self._emit(decode(code, body))
+                if code == Code.RETURN and body == OLD_NOTHING and not self.packets_received:
+                    self.dialect = OLD
+                self._emit(decode(code, body, self.dialect))
 
     def _emit(self, packet: Packet) -> None:
         self.packets_received += 1

@@ -135,10 +135,21 @@ def encode_values(values: Sequence[TVMValue]) -> bytes:
     return b"".join(parts)
 
 
-def _write_int(value: int) -> bytes:
+def check_int(value: int) -> None:
+    """Refuse what has no room in 64 bits.
+
+    Raises
+    ------
+    EncodeError
+        It has none.
+    """
     if value not in _INT_RANGE:
         message = f"TVM's integers have 64 bits; this one needs {value.bit_length() + 1}"
         raise EncodeError(message)
+
+
+def _write_int(value: int) -> bytes:
+    check_int(value)
     return _TYPED_INT.pack(TypeIndex.INT, value)
 
 
@@ -225,11 +236,15 @@ class Reader:
 
     def values(self) -> list[TVMValue]:
         """Read an argument list."""
+        return [self._value() for _ in range(self.list_length())]
+
+    def list_length(self) -> int:
+        """Read how long a list is; each of its items has four bytes at least."""
         count = self.number(I32)
         if not 0 <= 4 * count <= len(self._body) - self.position:
             message = f"a list of {count:,} values cannot be in this packet"
             raise RemoteProtocolError(message)
-        return [self._value() for _ in range(count)]
+        return count
 
     def _value(self) -> TVMValue:
         index = self.number(I32)

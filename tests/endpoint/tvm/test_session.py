@@ -22,8 +22,10 @@ from rpcnb.core.values import (
     ModuleRef,
     ObjectRef,
 )
+from rpcnb.endpoint.tvm.connect import connect_tvm, parse_tvm_url
 from rpcnb.endpoint.tvm.session import describe_error
-from rpcnb.wire.tvm.packets import Code
+from rpcnb.wire.tvm.dialect import OLD
+from rpcnb.wire.tvm.packets import Code, SystemCall
 from rpcnb.wire.tvm.values import TVMDevice, TVMDType, TVMHandle, TVMPointer, TVMTensor
 
 TENSOR = TVMTensor(0x1000, TVMDevice(1, 0), TVMDType(2, 32), (2, 3))
@@ -152,3 +154,18 @@ def test_after_its_end_everything_is_refused(call, tvm_session) -> None:
 def test_an_error_is_known_by_what_its_text_says(message, name, known) -> None:
     info = describe_error(message, "srv")
     assert (info.type_name, info.known) == (name, known)
+
+
+def test_a_server_of_the_old_dialect_is_spoken_to_in_it(tvm_peer, eventually) -> None:
+    tvm_peer.dialect = OLD
+    tvm_peer.functions |= {
+        "echo": lambda value: (11, value),
+        "closure": lambda: (10, TVMPointer(0x77)),
+    }
+    with connect_tvm(parse_tvm_url(tvm_peer.url), 10.0) as session:
+        assert session.link.wire.dialect is OLD
+        assert session.call_func(session.get_function("echo"), ("schön",)) == "schön"
+        closure = session.call_func(session.get_function("closure"))
+        session.free_handle(closure.handle, closure.type_code)
+        given_back = SystemCall(Code.FREE_HANDLE, (TVMPointer(0x77), 10))
+        assert eventually(lambda: given_back in tvm_peer.asked)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
-from rpcnb.core.errors import HandshakeError
 from rpcnb.wire.tvm.packets import (
     Call,
     Code,
@@ -61,10 +58,3 @@ def test_what_the_real_server_answered_is_understood(after_greeting) -> None:
     assert (tensor.tensor.shape, tensor.tensor.dtype) == ((10,), TVMDType(2, 32))
     (ack,) = [p for p in packets if isinstance(p, CopyAck)]
     assert memoryview(ack.payload).cast("f").tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
-
-
-def test_a_server_of_the_old_dialect_is_recognised_by_its_first_answer() -> None:
-    body = (1).to_bytes(4, "little") + (4).to_bytes(4, "little")  # one value, of type "null"
-    packet = (12).to_bytes(8, "little") + int(Code.RETURN).to_bytes(4, "little") + body
-    with pytest.raises(HandshakeError, match=r"older than 0\.21"):
-        TVMWire().receive_data(packet)
