@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rpcnb.notebook.flood import show_rest
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from IPython.core.interactiveshell import InteractiveShell
 
-HOOKS: list[Callable[[], object]] = []
+HOOKS: list[Callable[[], object]] = [show_rest]
 """What is called at the end of each cell."""
 
 

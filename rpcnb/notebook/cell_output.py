@@ -18,6 +18,7 @@ from IPython.display import clear_output, display
 
 from rpcnb.core.visible import coloured, visible
 from rpcnb.notebook.displays import quiet
+from rpcnb.notebook.flood import DISPLAYS, Allowance, left_out
 
 if TYPE_CHECKING:
     from rpcnb.remote.client import Remote
@@ -27,6 +28,8 @@ MARKUP = ("text/html", "text/markdown", "image/svg+xml", "application/javascript
 """What may run scripts or fetch from elsewhere, the most readable as text first."""
 KEPT_MARKUP = 2000
 """Characters of markup that are shown as text."""
+KEPT_LATE = 20
+"""Displays that came too fast and are shown when the cell has ended."""
 _EMPTY_REPR = re.compile(r"<IPython\.core\.display\.\w+ object>")
 _REACHING = re.compile(
     r"\\(href|url|class|cssId|style|data|require|includegraphics|html\w*|unicode|toggle|action)\b"
@@ -52,11 +55,24 @@ class CellOutput:
         self._remote = remote
         self._trusted = remote in TRUSTED
         self._withheld = False
+        self._allowance = Allowance(*DISPLAYS)
+        self._dropped = 0
+        self._late: dict[str | None, tuple[str, dict[str, Any], dict[str, Any], str]] = {}
 
     def show(
         self, what: str, data: dict[str, Any], metadata: dict[str, Any], display_id: str
     ) -> None:
-        """Show something; see `CellView`."""
+        """Show something; see `CellView`.  Of what comes too fast, the last is shown at the end."""
+        if not self._allowance.take(1):
+            self._dropped += 1
+            self._late[display_id or None] = what, data, metadata, display_id
+            return
+        self._late.pop(display_id or None, None)
+        self._show(what, data, metadata, display_id)
+
+    def _show(
+        self, what: str, data: dict[str, Any], metadata: dict[str, Any], display_id: str
+    ) -> None:
         if what == "clear":
             clear_output(wait=bool(metadata.get("wait")))
             return
@@ -66,7 +82,12 @@ class CellOutput:
         display(bundle, metadata=sizes, raw=True, display_id=name, update=what == "update")
 
     def end(self) -> None:
-        """Say, once for each session, that markup was shown as text."""
+        """Show what came late, and say what was left out; once for each session, what was not trusted."""
+        note = left_out(self._dropped - len(self._late), "display")
+        if note:
+            print(note.strip())
+        for late in list(self._late.values())[-KEPT_LATE:]:
+            self._show(*late)
         if self._withheld and self._remote not in _TOLD:
             _TOLD.add(self._remote)
             text = (

@@ -9,6 +9,7 @@ from rpcnb.notebook import errors, formatters
 from rpcnb.notebook.cell_end import HOOKS, CellEnd
 from rpcnb.notebook.cell_magic import CellMagics
 from rpcnb.notebook.completion import MagicCompletion
+from rpcnb.notebook.flood import TEXT_FLOOD
 from rpcnb.notebook.inspector import open_inspector
 from rpcnb.notebook.interrupts import AwaitInterrupts
 from rpcnb.notebook.journal import JOURNAL
@@ -17,7 +18,7 @@ from rpcnb.notebook.magics import RemoteMagics
 from rpcnb.notebook.mode_magic import ModeMagic
 from rpcnb.notebook.progress import CellBar
 from rpcnb.notebook.view_magics import SUMMARIES, ViewMagics
-from rpcnb.remote import array, progress
+from rpcnb.remote import array, output, progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,7 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
     array.show_inspector = open_inspector
     if hasattr(ipython, "kernel"):  # a terminal has its own bar, on the line below
         progress.make_view = CellBar
+        output.passes = TEXT_FLOOD.through
         interrupts = AwaitInterrupts(ipython)
         interrupts.install()
         _UNDO[ipython].append(interrupts.uninstall)
@@ -66,3 +68,4 @@ def unload_ipython_extension(ipython: InteractiveShell) -> None:
         undo()
     array.show_inspector = array.print_summary
     progress.make_view = progress.TerminalBar
+    output.passes = str

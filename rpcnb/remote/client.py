@@ -23,7 +23,7 @@ from rpcnb.remote.importable import public_place
 from rpcnb.remote.iterator import RemoteGenerator
 from rpcnb.remote.module import RemoteModule
 from rpcnb.remote.object import RemoteObject
-from rpcnb.remote.output import write_output
+from rpcnb.remote.output import print_output
 from rpcnb.remote.proxy import HandleProxy
 from rpcnb.session.dtypes import to_dtype
 from rpcnb.session.space import RPCObjectRef, live_ref, live_refs
@@ -81,7 +81,7 @@ class Remote:
         self.name = name or session.name or "remote"
         self.url = url or str(getattr(session, "url", ""))
         self.on_progress: Callable[[str], ProgressView] = progress.make_view
-        self.on_output: Callable[[str, str], object] = write_output
+        self.on_output: Callable[[str, str], object] = print_output
         self._builtins: dict[str, RemoteFunction] = {}
         self._lock = threading.Lock()
         self._close_callbacks: list[Callable[[Remote], object]] = []

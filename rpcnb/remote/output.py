@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rpcnb.core.errors import RemoteWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _WARNING = re.compile(r"(?P<file>.*?):(?P<line>\d+): (?P<category>\w+): (?P<message>.*)", re.DOTALL)
 
@@ -40,8 +40,20 @@ class KeptText:
         return "".join(tuple(self._pieces))
 
 
+passes: Callable[[str], str] = str
+"""Given text, returns what of it is to be shown; a notebook, whose browser cannot take everything,
+puts its own here."""
+
+
+def print_output(stream: str, text: str) -> None:
+    """Print what a blocking call printed, as far as it `passes`."""
+    text = passes(text)
+    if text:
+        write_output(stream, text)
+
+
 def write_output(stream: str, text: str) -> None:
-    """Print what a blocking call printed: ``stdout`` or ``stderr``."""
+    """Print text of a call: ``stdout`` or ``stderr``."""
     target = sys.stderr if stream == "stderr" else sys.stdout
     if target is not None:  # as in a program without a console
         target.write(text)

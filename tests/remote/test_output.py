@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rpcnb.core.errors import RemoteWarning
-from rpcnb.remote.output import KeptText, give_warnings, read_warning, write_output
+from rpcnb.remote.output import KeptText, give_warnings, print_output, read_warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,14 +23,14 @@ def test_the_end_of_a_long_text_is_kept() -> None:
 
 
 def test_output_goes_to_the_stream_of_its_name(capsys: pytest.CaptureFixture[str]) -> None:
-    write_output("stdout", "out")
-    write_output("stderr", "err")
+    print_output("stdout", "out")
+    print_output("stderr", "err")
     assert capsys.readouterr() == ("out", "err")
 
 
 def test_a_program_without_streams_survives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
-    write_output("stdout", "out")
+    print_output("stdout", "out")
     assert sys.stdout is None
 
 
