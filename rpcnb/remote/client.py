@@ -21,6 +21,7 @@ from rpcnb.remote.function import RemoteFunction
 from rpcnb.remote.handles import HandleTable
 from rpcnb.remote.importable import public_place
 from rpcnb.remote.iterator import RemoteGenerator
+from rpcnb.remote.lasting import Lasting
 from rpcnb.remote.module import RemoteModule
 from rpcnb.remote.object import RemoteObject
 from rpcnb.remote.output import print_output
@@ -53,7 +54,7 @@ HandleProxy.by_ref.update(
 )
 
 
-class Remote:
+class Remote(Lasting):
     """The other side of a session: its functions, arrays, modules, devices and files.
 
     Thread-safe. A context manager: leaving the block closes the session.
@@ -430,8 +431,15 @@ class Remote:
             try:
                 self.session.shutdown()
             finally:
-                for function in self._close_callbacks:
-                    function(self)
+                self._tell_closed()
+
+    def _leave(self) -> None:
+        self._closed = True
+        self._tell_closed()
+
+    def _tell_closed(self) -> None:
+        for function in self._close_callbacks:
+            function(self)
 
     def __enter__(self) -> Self:
         return self

@@ -382,6 +382,17 @@ class RPCSession(ABC):
         del func, args, kwargs, observer
         return None
 
+    def detach(self) -> None:
+        """Leave the session as it is, for whoever takes it up.
+
+        Raises
+        ------
+        SessionError
+            It cannot go on by itself.
+        """
+        message = f"the session {self.name!r} cannot go on without its client"
+        raise SessionError(message)
+
     def runs_beside_streams(self, func: FunctionRef) -> bool:
         """Tell whether calls of this function wait for no stream (an ``async def`` function)."""
         del func

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 from rpcnb.core.errors import PermissionDenied
+from rpcnb.session.adoption import adopt
 from rpcnb.session.array_functions import array_functions
 from rpcnb.session.cells import refused
 from rpcnb.session.functions import describe_function
@@ -43,6 +44,7 @@ def session_functions(session: LocalSession) -> dict[str, Callable[..., Any]]:
     """Return name -> function of everything the session offers by itself."""
     return {
         "rpcnb.functions": lambda: list_functions(session),
+        "rpcnb.adopt": lambda own: adopt(session, own),
         "rpcnb.next": Iterators().take,
         "rpcnb.load_module": lambda name: load_module(name, session.allowed_modules),
         "rpcnb.module_function": lambda module, name: module_function(
