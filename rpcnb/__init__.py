@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         FunctionNotFound as FunctionNotFound,
         HandshakeError as HandshakeError,
         ImplicitTransferError as ImplicitTransferError,
+        IntegrityError as IntegrityError,
         InvalidHandle as InvalidHandle,
         LeakedHandleWarning as LeakedHandleWarning,
         LimitExceeded as LimitExceeded,
@@ -93,7 +94,7 @@ _PUBLIC = {
     "rpcnb.core.errors": """
         AddressError ArrayMismatch AuthenticationError CodecError ConnectError ConnectionClosed
         DeadlineExceeded DecodeError DeviceError EncodeError FunctionNotFound HandshakeError
-        ImplicitTransferError InvalidHandle LeakedHandleWarning LimitExceeded LocalProtocolError
+        ImplicitTransferError IntegrityError InvalidHandle LeakedHandleWarning LimitExceeded LocalProtocolError
         OutcomeUnknown PermissionDenied ProtocolError RemoteCancelled RemoteError
         RemoteInterrupted RemoteProtocolError RemoteWarning RpcnbError RpcnbWarning
         SessionClosed SessionError SessionTaken TransportError TransportTimeout WorkerDied

@@ -24,6 +24,7 @@
     │   ├── FunctionNotFound          (also LookupError) .name .near
     │   ├── InvalidHandle             (also LookupError) .handle .reason
     │   ├── ArrayMismatch             (also ValueError) shapes, dtypes, sizes
+    │   ├── IntegrityError            bytes did not arrive as they were sent
     │   ├── ImplicitTransferError     (also TypeError) data would have moved unasked
     │   ├── DeviceError               .device
     │   └── PermissionDenied          (also PermissionError) the server does not allow it
@@ -202,6 +203,10 @@ class InvalidHandle(SessionError, LookupError):
 
 class ArrayMismatch(SessionError, ValueError):
     """Shapes, dtypes or sizes do not fit together."""
+
+
+class IntegrityError(SessionError):
+    """Bytes that were copied twice are not the same at both ends; perhaps somebody writes there."""
 
 
 class ImplicitTransferError(SessionError, TypeError):

@@ -56,6 +56,7 @@ BUILTINS: dict[str, Role] = {
     "rpcnb.functions": Role.INSPECTOR,
     "rpcnb.statistics": Role.INSPECTOR,
     "rpcnb.listdir": Role.INSPECTOR,
+    "rpcnb.array.digest": Role.READER,
     "rpcnb.array.read": Role.READER,
     "rpcnb.next": Role.READER,
     "rpcnb.download": Role.READER,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
+from rpcnb.core.errors import IntegrityError
 from rpcnb.core.events import EVENTS
 from rpcnb.endpoint import shared_memory, transfer
 from rpcnb.endpoint.watch import WatchedCopy
 from rpcnb.session.base import HostBuffer, RPCSession, raise_or_return
+from rpcnb.session.digest import digest_of
 from rpcnb.wire.messages import Request, StreamWait
 
 if TYPE_CHECKING:
@@ -52,6 +54,9 @@ class SocketCopies(RPCSession):
             return
         if self._small.write(view, target):
             return
+        self._make_sure(lambda: self._upload(view, target), view, target)
+
+    def _upload(self, view: memoryview, target: ArrayRef) -> None:
         with self._shield:
             self._settle(target)
             pending = self._open_copy("upload")
@@ -70,12 +75,41 @@ class SocketCopies(RPCSession):
             return
         if self._small.read(source, view):
             return
+        self._make_sure(lambda: self._download(source, view), view, source)
+
+    def _download(self, source: ArrayRef, view: memoryview) -> None:
         with self._shield:
             self._settle(source)
             pending = self._open_copy("download")
             transfer.request_pieces(self._connection, pending, source, view)
             self._waiter.wait(pending, "download")
         raise_or_return(pending.status, pending.value)
+
+    def _make_sure(self, copy: Callable[[], None], here: memoryview, array: ArrayRef) -> None:
+        """Copy; if the connection was lost meanwhile, compare digests, and copy once more.
+
+        Raises
+        ------
+        IntegrityError
+            They differ for the second time.
+        """
+        for _ in range(2):
+            cuts = self._connection.cuts
+            copy()
+            if self._connection.cuts == cuts or self._is_same(here, array):
+                return
+        message = (
+            f"{len(here):,} bytes differ from those on {self.name}; does somebody write there?"
+        )
+        raise IntegrityError(message)
+
+    def _is_same(self, here: memoryview, array: ArrayRef) -> bool:
+        function = self.get_function("rpcnb.array.digest")
+        if function is None:  # another kind of server, or a role that may not
+            return True
+        there = self.call_func(function, (array.handle, array.byte_offset, len(here)))
+        self.free_handle(function.handle, function.type_code)
+        return bool(there == digest_of(here))
 
     def async_copy_to_remote(
         self, source: HostBuffer, target: ArrayRef, nbytes: int, callback: CallCallback

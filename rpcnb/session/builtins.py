@@ -19,6 +19,7 @@ from rpcnb.core.errors import PermissionDenied
 from rpcnb.session.adoption import adopt
 from rpcnb.session.array_functions import array_functions
 from rpcnb.session.cells import refused
+from rpcnb.session.digest import digest
 from rpcnb.session.functions import describe_function
 from rpcnb.session.marshal import module_functions
 from rpcnb.session.small_copies import small_copies
@@ -44,6 +45,7 @@ def session_functions(session: LocalSession) -> dict[str, Callable[..., Any]]:
     """Return name -> function of everything the session offers by itself."""
     return {
         "rpcnb.functions": lambda: list_functions(session),
+        "rpcnb.array.digest": lambda *where: digest(session, *where),
         "rpcnb.adopt": lambda own: adopt(session, own),
         "rpcnb.next": Iterators().take,
         "rpcnb.load_module": lambda name: load_module(name, session.allowed_modules),

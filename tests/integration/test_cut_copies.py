@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 from rpcnb.core.device import CPU
+from rpcnb.core.errors import IntegrityError
+from rpcnb.endpoint import socket_copies
 from rpcnb.endpoint.connect import open_session
 from rpcnb.endpoint.connection import SEND_AHEAD
 from rpcnb.endpoint.server import Server
 from rpcnb.endpoint.transfer import PIECES_AHEAD
+from rpcnb.session.digest import digest_of
 from rpcnb.session.functions import FunctionRegistry
-from rpcnb.testing import FaultProxy, random_cuts
+from rpcnb.testing import Fault, FaultProxy, random_cuts
 
 if TYPE_CHECKING:
     from rpcnb.core.values import ArrayRef
@@ -57,6 +60,36 @@ def test_a_copy_that_is_cut_arrives_whole_and_little_is_sent_again(server, direc
         assert figures["connections"] >= 2
         moved = way.nbytes[direction] - NBYTES
         assert moved <= (figures["connections"] - 1) * MOST_AGAIN + 64 * 1024
+
+
+def cut_in_both(number: int) -> list[Fault]:
+    """Cut the first copy, and the one that follows because of it."""
+    at = {0: 3 * SEND_AHEAD, 1: NBYTES + SEND_AHEAD}
+    return [Fault("cut", at[number])] if number in at else []
+
+
+def test_a_copy_that_was_cut_is_compared_and_made_again(server, monkeypatch) -> None:
+    """The digests differ once, as if a byte had been altered on its way."""
+    answers = [b"another", None]
+    monkeypatch.setattr(socket_copies, "digest_of", lambda data: answers.pop(0) or digest_of(data))
+    with (
+        FaultProxy(server.url, cut_in_both) as way,
+        open_session(way.url, token=server.token) as session,
+    ):
+        session.copy_to_remote(content(1), allocate(session), NBYTES)
+        assert answers == []
+        assert way.faults == 2
+        assert way.nbytes["up"] > 2 * NBYTES
+
+
+def test_bytes_that_differ_twice_are_an_error(server, monkeypatch) -> None:
+    monkeypatch.setattr(socket_copies, "digest_of", lambda data: b"another")
+    with (
+        FaultProxy(server.url, cut_in_both) as way,
+        open_session(way.url, token=server.token) as session,
+        pytest.raises(IntegrityError, match="differ"),
+    ):
+        session.copy_to_remote(content(1), allocate(session), NBYTES)
 
 
 def test_memory_is_let_go_when_the_copy_is_done(server) -> None:
