@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import SimpleCompletion, context_matcher
 
-from rpcnb.array.policy import LEVELS
 from rpcnb.endpoint.credentials import place_of, remembered_tokens, running_servers
 from rpcnb.manager import manager
+from rpcnb.notebook.mode_magic import MODES
 from rpcnb.remote.client import Remote
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class MagicCompletion:
             return addresses()
         choices = [str(choice) for action in actions for choice in action.choices or ()]
         if words[0] == "%remote_mode":
-            choices = ["off", *LEVELS]
+            choices = list(MODES)
         return choices if words[0] == "%remote_cells" else [*choices, *self._sessions()]
 
     def _sessions(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""`%remote_mode`: where the following cells run, and whether data may move unasked."""
+"""`%remote_mode`: where cells run, whether data may move unasked, and what is waited for."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from IPython.core.magic import Magics, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
 from rpcnb.array.policy import LEVELS, current_policy, set_implicit_transfers
+from rpcnb.array.synchrony import set_sync_mode, waits_for_each
 from rpcnb.notebook.arguments import find_remote, parse
 from rpcnb.notebook.errors import as_one_line
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 HERE = "off"
+WAITS = {"sync": True, "async": False}
+MODES = (HERE, *LEVELS, *WAITS)
+"""What `%remote_mode` takes, besides the name of a session."""
 _STAYS = re.compile(
     r"\s*(%%|%(connect_remote|disconnect_remote|remote\w*)\b|%(un|re)?load_ext\s+rpcnb)"
 )
@@ -37,12 +41,13 @@ class ModeMagic(Magics):
     @argument(
         "mode",
         nargs="?",
-        metavar="NAME|off|" + "|".join(LEVELS),
+        metavar="|".join(("NAME", *MODES)),
         help="a session: the following cells run there; off: they run here again; "
-        f"{', '.join(LEVELS)}: what happens when data would move unasked",
+        f"{', '.join(LEVELS)}: what happens when data would move unasked; sync: array operations "
+        "are waited for one by one; async: they are sent ahead again",
     )
     def remote_mode(self, line: str) -> None:
-        """Say where the following cells run, and whether data may move that nobody asked to move.
+        """Say where the following cells run, and how this notebook deals with arrays over there.
 
         Without an argument, say what holds. Cells that begin with `%%` or with one of rpcnb's own
         magics always run here.
@@ -51,6 +56,8 @@ class ModeMagic(Magics):
             mode = parse(self.remote_mode, line).mode
             if mode in LEVELS:
                 set_implicit_transfers(mode)
+            elif mode in WAITS:
+                set_sync_mode(WAITS[mode])
             elif mode == HERE:
                 self.there = None
             elif mode is not None:
@@ -61,7 +68,9 @@ class ModeMagic(Magics):
     def describe(self) -> str:
         """Return what holds now."""
         where = f"on {self.there}, until %remote_mode off" if self.there else "here"
-        return f"cells run {where}; data that would move unasked: {current_policy().level}"
+        how = "waited for one by one" if waits_for_each() else "sent ahead"
+        level = current_policy().level
+        return f"cells run {where}; data that would move unasked: {level}; array operations: {how}"
 
     def transform(self, lines: list[str]) -> list[str]:
         """Send a cell there: IPython's form of an input transformer."""

@@ -31,7 +31,7 @@ def offered(shell: Shell, line: str) -> list[str]:
         ("%remote_calls ", ["lab", "remote"]),
         ("%remote_panel r", ["remote"]),
         ("%remote_cells ", ["off", "on"]),
-        ("%remote_mode ", ["allow", "forbid", "lab", "log", "off", "remote"]),
+        ("%remote_mode ", ["allow", "async", "forbid", "lab", "log", "off", "remote", "sync"]),
         ("%%remote ", ["lab", "remote"]),
         ("%%remote lab --in ke", ["kept"]),
         ("%%remote --", ["--help", "--in", "--out"]),

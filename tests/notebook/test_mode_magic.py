@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import rpcnb
+from rpcnb.array.synchrony import waits_for_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,14 @@ def test_magics_about_sessions_and_cell_magics_stay_here(connected: Shell) -> No
 @pytest.mark.parametrize("level", ["allow", "log", "forbid"])
 def test_a_level_says_whether_data_may_move_unasked(connected: Shell, level: str) -> None:
     told = connected.run(f"%remote_mode {level}").stdout
-    assert told == f"cells run here; data that would move unasked: {level}\n"
+    assert told.startswith(f"cells run here; data that would move unasked: {level};")
+
+
+def test_array_operations_are_waited_for_or_sent_ahead(connected: Shell) -> None:
+    assert connected.run("%remote_mode sync").stdout.endswith("waited for one by one\n")
+    assert waits_for_each()
+    assert connected.run("%remote_mode async").stdout.endswith("sent ahead\n")
+    assert not waits_for_each()
 
 
 def test_a_session_that_is_not_there_changes_nothing(connected: Shell) -> None:
