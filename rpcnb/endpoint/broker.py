@@ -165,7 +165,10 @@ class Broker:
         """Serve a peer that has proved itself; True when its connection lives on elsewhere."""
         request = handshake.request
         obstacle = self._obstacle(request)
-        if obstacle:
+        if obstacle and request.intent is Intent.ATTACH:  # a refusal would be tried again
+            why = json.dumps({"known": False, "obstacle": obstacle})
+            handshake.accept(request.session_id, 0, why)
+        elif obstacle:
             handshake.refuse(obstacle)
         elif request.intent is Intent.NEW:
             record = self._find_named(request)

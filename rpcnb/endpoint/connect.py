@@ -23,6 +23,7 @@ from rpcnb.core.errors import (
     TransportError,
     WorkerDied,
 )
+from rpcnb.core.visible import visible
 from rpcnb.endpoint.credentials import (
     find_server,
     find_token,
@@ -325,6 +326,10 @@ def what_became(ending: dict[str, int], name: str, reason: str) -> Exception:
     """Turn what a server says about a session into an exception."""
     if ending.get("taken"):
         return SessionTaken(f"{TAKEN} on {name}; connect by its name to take it back")
+    obstacle = ending.get("obstacle")
+    if obstacle:
+        said = visible(obstacle, "")[:200]
+        return OutcomeUnknown(f"the connection to {name} was lost ({reason}), and for good: {said}")
     code = ending.get("code")
     if code is None or code == 0:
         known = "has ended" if code == 0 else "is known no more"
