@@ -70,6 +70,9 @@ _CHECKS = {int(kind): layout.from_wire for kind, layout in MESSAGES.items()}
 _FORGET: Callable[[bytes], None] = deque[bytes](maxlen=0).append
 _NOTHING: tuple[Message, ...] = ()
 _NO_KWARGS: dict[str, Any] = {}
+WINDOW = 16 * 1024
+"""Bytes received at once where a frame begins: room for 250 small ones. What comes of a payload in
+the same receive is copied once more, so more room would make bulk data slower (128 KiB: by a tenth)."""
 
 
 class WireV1(WireProtocol):
@@ -114,6 +117,7 @@ class WireV1(WireProtocol):
         # Room for the largest frame without payload, and for many small frames.
         size = max(64 * 1024, FIXED_NBYTES + limits.frame_header) + 64 * 1024
         self._buffer = memoryview(bytearray(size))
+        self._window = self._buffer[:WINDOW]
         self._start = self._end = 0  # what is in the buffer and not yet decoded
         self._needed = FIXED_NBYTES  # bytes from _start before looking again makes sense
         self._payload: _Payload | None = None
@@ -237,7 +241,7 @@ class WireV1(WireProtocol):
         """Return where the next received bytes must be put; see `WireProtocol.receive_buffer`."""
         if self._payload is not None:
             return self._payload.rest
-        return self._buffer[self._end :] if self._end else self._buffer
+        return self._buffer[self._end :] if self._end else self._window
 
     def received(self, nbytes: int) -> Sequence[Message]:
         """Take note of received bytes; return complete messages; see `WireProtocol.received`."""
