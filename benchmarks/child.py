@@ -51,11 +51,17 @@ def pin(cores: list[int]) -> None:
         os.sched_setaffinity(0, cores)
 
 
+def environment() -> dict[str, str]:
+    """Return the environment of all processes: compiled modules are kept, as a user has them."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+
+
 def start(module: str, task: dict[str, Any]) -> subprocess.Popen[str]:
     """Start ``python -m module`` and hand it its task."""
     child = subprocess.Popen(
         [sys.executable, "-m", module],
         cwd=ROOT,
+        env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -33,6 +33,10 @@ class CountedTransport(Transport):
         self.sends = 0
         self.receives = 0
 
+    @property
+    def bytes_sent(self) -> int:  # type: ignore[override] # counted where it is sent
+        return self._inner.bytes_sent
+
     def send(self, buffers: Sequence[Bytes]) -> int:
         self.sends += 1
         return self._inner.send(buffers)

@@ -19,6 +19,11 @@ for _work in (work.nothing, work.small, work.mean, work.make, work.renew, work.c
     rpcnb.register(f"bench.{_work.__name__}")(_work)
 
 
+@rpcnb.register("bench.hoard")
+def hoard(count: int) -> list[work.Thing]:
+    return [work.make() for _ in range(count)]
+
+
 # --- for counts.py: what happens on the thread that serves ------------------------------------------
 
 EVENTS: Counter[str] = Counter()

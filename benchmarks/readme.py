@@ -10,12 +10,17 @@ import json
 from statistics import median
 from typing import Any
 
+from benchmarks import growth
 from benchmarks.child import ROOT
 from benchmarks.report import markdown, quantity, times
 
 RESULTS = ROOT / "benchmarks" / "results" / "last.json"
+GROWTH = RESULTS.with_name("growth.json")
 BEGIN = "<!-- made by python -m benchmarks.readme -->"
 END = "<!-- end of what is made -->"
+GROWTH_TEXT = """### As the work grows
+
+![A call against handles, sessions and hops](results/growth.png)"""
 SHOWN = {
     "null call, one core": "call of an empty function, one core",
     "null call, two cores": "the same, two cores",
@@ -35,7 +40,9 @@ def documents() -> dict[str, str]:
     found = json.loads(RESULTS.read_text())
     return {
         "README.md": filled("README.md", summary(found)),
-        "benchmarks/README.md": filled("benchmarks/README.md", everything(found)),
+        "benchmarks/README.md": filled(
+            "benchmarks/README.md", f"{everything(found)}\n\n{GROWTH_TEXT}\n\n{as_work_grows()}"
+        ),
     }
 
 
@@ -92,6 +99,11 @@ def everything(found: dict[str, Any]) -> str:
     machine = found["machine"]
     where = f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}"
     return f"{where}, {found['rounds']} rounds.\n\n{markdown(rows)}"
+
+
+def as_work_grows() -> str:
+    """Return the table of `benchmarks.growth`."""
+    return growth.table(json.loads(GROWTH.read_text())["points"])
 
 
 def main() -> None:

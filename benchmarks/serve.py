@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import rpcnb
 from benchmarks.child import pin
+from rpcnb.core.limits import Limits
 
 if TYPE_CHECKING:
     from rpcnb.session.base import RPCSession
@@ -33,6 +34,7 @@ def main() -> None:
             load=() if behind else ("benchmarks.functions",),
             open_next=open_next if behind else None,
             in_process=False,
+            limits=Limits(**task.get("limits", {})),
             connection_file=Path(folder, "bench.json"),
         )
         with server:
