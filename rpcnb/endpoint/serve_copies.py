@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rpcnb.core.errors import RpcnbError, describe_exception
 from rpcnb.core.values import ArrayRef, Handle
 from rpcnb.endpoint.connection import SEND_AHEAD
-from rpcnb.endpoint.transfer import PIECES_AHEAD, Credits, slice_of
+from rpcnb.endpoint.transfer import Credits, slice_of
 from rpcnb.session.base import CallStatus
 from rpcnb.wire.messages import CopyData, CopyFromRemote, CopyToRemote, Raised
 
@@ -147,7 +147,6 @@ class Downloads:
                 rest = message.nbytes - position - nbytes
                 copy = CopyData(message.id, position, nbytes, not rest, piece)
                 connection.outbox.send_bulk(connection.protocol.prepare(copy))
-                if rest > (PIECES_AHEAD - 1) * SEND_AHEAD:
-                    credit.ask()
+                credit.sent(rest)
         finally:
             credit.close()

@@ -20,8 +20,10 @@ from rpcnb.session.base import CallStatus, HostBuffer
 from rpcnb.wire.base import State
 from rpcnb.wire.messages import CallFunc, CopyFromRemote, CopyToRemote, Ping
 
-PIECES_AHEAD = 2
+PIECES_AHEAD = 8
 """Pieces of bulk data that may be on their way."""
+PIECES_A_PING = 4
+"""After so many an acknowledgement is asked for: one for each costs a third of the piece (80 us)."""
 CREDIT_POLL = 0.1
 """Seconds between looks whether anybody wants the rest."""
 
@@ -73,7 +75,7 @@ class Credits:
 
     A receiver that is slow, or has no connection, so stops the sender; and so many bytes at most
     are sent again after a cut. The acknowledgement that is waited for is the answer to a PING
-    behind each piece.
+    behind every `PIECES_A_PING`.
 
     Parameters
     ----------
@@ -87,18 +89,22 @@ class Credits:
         self._connection = connection
         self._over = over
         self._out: deque[Pending] = deque()
+        self._sent = 0
 
     def wait(self) -> bool:
         """Wait until another piece may be sent; False when there is no need."""
-        while len(self._out) >= PIECES_AHEAD:
+        while len(self._out) * PIECES_A_PING >= PIECES_AHEAD:
             ping = self._out.popleft()
             while not (ping.done or self._over()):
                 with suppress(TransportTimeout):
                     self._connection.wait(ping, Deadline.after(CREDIT_POLL))
         return not self._over()
 
-    def ask(self) -> None:
-        """Ask for the acknowledgement of what was sent last."""
+    def sent(self, rest: int) -> None:
+        """Take note of a piece that was sent, with `rest` bytes to follow; ask where that helps."""
+        self._sent += 1
+        if self._sent % PIECES_A_PING or rest <= (PIECES_AHEAD - PIECES_A_PING) * SEND_AHEAD:
+            return
         ping = self._connection.open_request()
         self._connection.send_request(ping, Ping(ping.id))
         self._out.append(ping)
@@ -137,8 +143,7 @@ def _send_pieces(
             begin, position = position, position + len(piece)
             last = position >= total
             _send_piece(connection, pending, target, begin, piece, last=last)
-            if total - position > (PIECES_AHEAD - 1) * SEND_AHEAD:
-                credit.ask()
+            credit.sent(total - position)
             pending.observer.progress(position, total, "")
     finally:
         if not last and connection.reason is None:

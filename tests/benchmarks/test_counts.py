@@ -124,7 +124,7 @@ def test_submitted_calls_are_one_frame_each(counted: CountedRemote) -> None:
             future.result()
 
     counts = counted.count(burst)
-    assert counts.frames_sent == 100
+    assert 100 <= counts.frames_sent <= 102  # and answers to a worker that asks how far we are
     assert counts.frames_received >= 100  # and a notice from a call that took long
     assert counts.receives <= counts.frames_received
 
@@ -174,12 +174,21 @@ def test_through_shared_memory_a_copy_sends_nothing() -> None:
             assert peak_bytes(lambda: array.to_numpy(copy=False)) <= SMALL
 
 
-def test_an_array_operation_is_one_small_frame_each_way(counted: CountedRemote) -> None:
+def test_an_array_operation_is_a_small_frame_that_goes_with_the_next_call(
+    counted: CountedRemote, null_call: Callable[[], object]
+) -> None:
     array = counted.remote.array(np.arange(MIB // 8))
-    array + 1  # the function is looked up
-    counts = counted.count(lambda: array + 1)
-    assert frames(counts) in {(1, 1), (2, 1)}  # what was dropped before rides along
-    assert (counts.sends, counts.receives) == (1, 1)
+
+    def work() -> None:
+        array + 1
+        null_call()
+
+    work()  # the operation is looked up
+    counts = counted.count(work)
+    assert counts.frames_sent <= 3  # the operation, the call, and what was dropped before
+    assert counts.frames_received == 2
+    assert counts.sends <= 2
+    assert counts.receives <= 2
     assert counts.bytes_sent <= 192
     assert counts.bytes_received <= 192
 
