@@ -14,6 +14,7 @@ from rpcnb.core.device import DeviceAttr
 from rpcnb.core.errors import (
     DeviceError,
     OutcomeUnknown,
+    RemoteCancelled,
     SessionClosed,
     SessionTaken,
     TransportError,
@@ -181,13 +182,18 @@ class SocketSession(SocketCopies, QueueingSession):
         observer: CallObserver,
     ) -> Value:
         """Do what `call_func` does, and tell the views."""
-        watched = WatchedCall(self.table_index, func.info.name, observer)
+        name, began = func.info.name, time.monotonic()
+        watched = WatchedCall(self.table_index, name, observer)
         with self._shield:
             pending = self._start(func, args, kwargs, None, options, watched)
             try:
-                self._waiter.wait(pending, func.info.name)
+                self._waiter.wait(pending, name)
             finally:
                 watched.ended(pending.status, pending.value, orphaned=pending.orphaned)
+        if pending.status is CallStatus.CANCELLED:  # by a view: here nobody asked
+            seconds = time.monotonic() - began
+            message = f"{name} stopped after {seconds:.1f} s (confirmed by {self.name})"
+            raise RemoteCancelled(message, confirmed=True)
         return raise_or_return(pending.status, pending.value)
 
     def async_call_func(

@@ -40,14 +40,14 @@ class WatchedCall(CallObserver):
     session : int
         Index in the session table.
     name : str
-        Of the function.
+        Of the function; what the observer calls the call says more.
     observer : CallObserver
         Whose call it is.
     """
 
     def __init__(self, session: int, name: str, observer: CallObserver) -> None:
         self._session = session
-        self._name = name
+        self._name = observer.name or name
         self._observer = observer
         self._call = 0
 

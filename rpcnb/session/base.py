@@ -85,6 +85,8 @@ class CallObserver:
     They must not block, save `call_back`, which blocks until the caller's function has answered.
     """
 
+    name: str = ""
+    """What views call the call, where the function's own name says too little."""
     started_after: float | None = 0.02
     """Seconds after which a call that has said nothing is one that does not end at once. None: this
     observer finds out by itself, which spares each call a timer."""

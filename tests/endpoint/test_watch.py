@@ -23,7 +23,7 @@ from rpcnb.core.events import (
 )
 from rpcnb.endpoint.connect import open_session
 from rpcnb.endpoint.server import Server
-from rpcnb.session.base import CallStatus
+from rpcnb.session.base import CallObserver, CallStatus
 from rpcnb.session.functions import FunctionRegistry
 
 if TYPE_CHECKING:
@@ -86,6 +86,16 @@ def test_a_blocking_call_is_followed_from_sending_to_its_end(
     assert {e.call for e in events if isinstance(e, CallChanged)} != {0}
     assert [e.text for e in events if isinstance(e, CallOutput)] == ["working\n"]
     assert [e.done for e in events if isinstance(e, CallProgress)][-1] == 3
+
+
+def test_a_call_goes_by_what_its_observer_calls_it(
+    session: SocketSession, heard: Subscription
+) -> None:
+    observer = CallObserver()
+    observer.name = "sum"
+    session.call_func(look_up(session, "work"), observer=observer)
+    events = of_session(heard.drain(), session)
+    assert {e.name for e in events if isinstance(e, CallChanged)} == {"sum"}
 
 
 def test_a_submitted_call_that_fails_says_why(session: SocketSession, heard: Subscription) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rpcnb.notebook.live.cells import Place
     from rpcnb.remote.client import Remote
 
+OVER = frozenset({SessionState.CLOSED, SessionState.LOST, SessionState.DIED})
 TABLES_EVERY = 0.25
 """Seconds between two updates of the tables; calls are updated as often as the bridge asks."""
 
@@ -74,7 +75,7 @@ class Hub:
                     self._end(event)
 
     def _end(self, event: SessionChanged) -> None:
-        if event.state is SessionState.LIVE or self._ended:
+        if event.state not in OVER or self._ended:
             return
         self._ended = True
         self._handles.lose(event.time)

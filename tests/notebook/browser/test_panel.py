@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+ARRAYS = "make = remote.fn.lab.make\nimage, mask = make(600, 100), make(200, 100)"
 PANEL = "from rpcnb.notebook.panel import open_panel; open_panel(remote)"
 
 
@@ -23,7 +24,7 @@ def test_a_blocked_cell_is_watched_and_stopped_from_the_panel(
     marker = tmp_path / "marker"
     notebook = open_notebook(
         [
-            f"%load_ext rpcnb\n%connect_remote {lab_address}",
+            f"%load_ext rpcnb\n%connect_remote {lab_address}\n{ARRAYS}",
             PANEL,
             f"slow = remote.fn.lab.slow\nslow({str(marker)!r}, 60)",
             "import time\nbegan = time.perf_counter()\nremote.fn.lab.add(40, 2), time.perf_counter() - began < 0.3",
@@ -39,9 +40,10 @@ def test_a_blocked_cell_is_watched_and_stopped_from_the_panel(
     cancel = panel.get_by_role("button", name=re.compile("^Cancel call"))
     cancel.wait_for()
     assert len(progress_seen(panel, 1.0)) >= 4
+    notebook.picture(f"panel-running-{kind}", 1)
     began = monotonic()
     cancel.click()
-    notebook.wait_text(2, "RemoteCancelled.*confirmed")
+    notebook.wait_text(2, "RemoteCancelled: lab.slow stopped after .*confirmed by lab")
     assert monotonic() - began < 1.0
     notebook.wait_idle()
     assert notebook.run(3).strip() == "(42, True)"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ def test_cancelling_stops_a_call_that_somebody_waits_for(shell: Any, hub: Hub, g
         answer = act(hub, {"type": "cancel", "call": number})
         thread.join(10)
     assert answer == {"type": "code", "code": f"remote.cancel({number})"}
-    assert "confirmed" in str(errors[0])
+    assert re.fullmatch(r"spin stopped after \d\.\d s \(confirmed by lab\)", str(errors[0]))
 
 
 def test_disconnecting_closes_the_session(shell: Any, hub: Hub) -> None:

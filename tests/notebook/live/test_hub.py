@@ -53,6 +53,7 @@ def test_the_end_of_a_session_ends_its_calls_and_handles(remote: rpcnb.Remote) -
     hub = Hub(remote)
     hub.feed(CallChanged(hub.index, 5, "f", CallPhase.SENT))
     hub.feed(HandleIssued(hub.index, 99, "array", 8, "f8[1]"))
+    hub.feed(SessionChanged(hub.index, "lab", SessionState.DETACHED))
     hub.feed(SessionChanged(hub.index, "lab", SessionState.LIVE))
     assert not hub.ended
     hub.feed(SessionChanged(hub.index, "lab", SessionState.LOST, "gone"))
