@@ -32,11 +32,11 @@ export function createdText({ cell, line }) {
 }
 
 /**
- * What a handle stands for; this machine's byte order goes without saying.
+ * What a handle stands for; the usual byte order and device go without saying.
  * @param {{summary: string}} handle
  */
 export function typeText({ summary }) {
-  return summary.replace(/^[<|]/, "");
+  return summary.replace(/^[<|]/, "").replace(/ on cpu:0$/, "");
 }
 
 export class HandleView {
@@ -62,7 +62,7 @@ export class HandleView {
         { title: "Type", width: "minmax(80px, 2fr)", optional: 3, fill: (cell, row) => textCell(cell, typeText(row), row.summary) },
         { title: "Bytes", width: "78px", numeric: true, sort: (row) => row.nbytes, fill: (cell, row) => this.#bytes(cell, row) },
         { title: "Age", width: "44px", numeric: true, optional: 2, sort: (row) => -row.born, fill: (cell, row) => textCell(cell, ageText(this.store.now() - row.born)) },
-        { title: "Created", width: "62px", optional: 1, sort: (row) => row.cell ?? -1, fill: (cell, row) => textCell(cell, createdText(row)) },
+        { title: "Created", width: "70px", optional: 1, sort: (row) => row.cell ?? -1, fill: (cell, row) => textCell(cell, createdText(row)) },
         { title: "Held by", width: "minmax(90px, 1fr)", fill: (cell, row) => this.#holders(cell, row) },
         { title: "State", width: "72px", fill: (cell, row) => textCell(cell, this.#state(row)) },
         { title: "Look", width: "76px", fill: (cell, row) => this.#act(cell, row.kind === "array" ? "Inspect" : "", row, () => this.inspect(row.handle)) },

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-ARRAYS = "make = remote.fn.lab.make\nimage, mask = make(600, 100), make(200, 100)"
+ARRAYS = "make = remote.fn.lab.make\nimage, mask = make(600, 100), make(200, 100); half = image[:300]; make(400, 100)"
 PANEL = "from rpcnb.notebook.panel import open_panel; open_panel(remote)"
 
 
@@ -26,7 +26,7 @@ def test_a_blocked_cell_is_watched_and_stopped_from_the_panel(
         [
             f"%load_ext rpcnb\n%connect_remote {lab_address}\n{ARRAYS}",
             PANEL,
-            f"slow = remote.fn.lab.slow\nslow({str(marker)!r}, 60)",
+            f"slow = remote.fn.lab.slow\nslow({str(marker)!r}, 80)",
             "import time\nbegan = time.perf_counter()\nremote.fn.lab.add(40, 2), time.perf_counter() - began < 0.3",
         ],
         kind=kind,

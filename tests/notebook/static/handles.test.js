@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createdText, inOutput, mainName } from "../../../rpcnb/notebook/static/handles.js";
+import { createdText, inOutput, mainName, typeText } from "../../../rpcnb/notebook/static/handles.js";
 import { describeLife } from "../../../rpcnb/notebook/static/ribbons.js";
 
 test("a handle goes by its variable, not by an output", () => {
@@ -11,6 +11,7 @@ test("a handle goes by its variable, not by an output", () => {
 
 test("where and how long a handle lived is told", () => {
   const handle = { handle: 7, kind: "array", summary: "f4[3]", nbytes: 12, cell: 4, line: 2, born: 10, died: 12, lost: false };
+  assert.deepEqual(["<f4[3] on cpu:0", ">i2[2]", "lab.make"].map((summary) => typeText({ summary })), ["f4[3]", ">i2[2]", "lab.make"]);
   assert.equal(createdText(handle), "[4]:2");
   assert.equal(createdText({ cell: null, line: null }), "");
   assert.equal(describeLife(handle, 20), "handle 7: array f4[3], 12 B, made in [4]:2, freed after 2.00 s");
