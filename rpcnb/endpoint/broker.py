@@ -30,6 +30,7 @@ from rpcnb.endpoint.greeting import claim, exchange, send_due
 from rpcnb.endpoint.keyring import may_still_connect
 from rpcnb.endpoint.strangers import Strangers
 from rpcnb.endpoint.zygote import Ticket
+from rpcnb.transport import pipes
 from rpcnb.wire.handshake import Agreement, Intent, ServerHandshake
 from rpcnb.wire.resumable import NEWEST_EPOCH
 
@@ -206,7 +207,13 @@ class Broker:
 
     def _open_session(self, transport: Transport, handshake: ServerHandshake) -> bool:
         request = handshake.request
-        ticket = Ticket(secrets.token_hex(16), request.session_name, 1, request.caveats)
+        ticket = Ticket(
+            secrets.token_hex(16),
+            request.session_name,
+            1,
+            request.caveats,
+            pipes=pipes.are_possible(transport),
+        )
         record = SessionRecord(ticket.session_id, ticket.session_name, request.caveats)
         try:
             self._enter(record)
@@ -216,7 +223,8 @@ class Broker:
             handshake.refuse(str(error))
             send_due(transport, handshake)
             return False
-        handshake.accept(bytes.fromhex(ticket.session_id), ticket.epoch)
+        offer = pipes.OFFER if ticket.pipes else ""
+        handshake.accept(bytes.fromhex(ticket.session_id), ticket.epoch, offer)
         record.resume_key = handshake.result.resume_key
         try:
             send_due(transport, handshake)

@@ -35,7 +35,7 @@ from rpcnb.endpoint.credentials import (
 from rpcnb.endpoint.greeting import claim, exchange
 from rpcnb.endpoint.recovery import TAKEN
 from rpcnb.endpoint.socket_session import SocketSession
-from rpcnb.transport import registry as transports
+from rpcnb.transport import pipes, registry as transports
 from rpcnb.wire.handshake import Agreement, ClientHandshake, Intent
 from rpcnb.wire.messages import Side
 from rpcnb.wire.resumable import ResumableV1
@@ -260,6 +260,8 @@ def greet(
             channel=transport.channel,
         )
         exchange(transport, handshake, "done", deadline, exactly=True)
+        if handshake.result.text == pipes.OFFER:
+            transport = pipes.propose(transport, deadline.remaining())
         return transport, handshake.result
     except AuthenticationError as error:
         transport.close()

@@ -375,6 +375,7 @@ class SocketSession(SocketCopies, QueueingSession):
         connection = self._connection
         return {
             "connected_to": connection.transport.peer_address,
+            "transport": type(connection.transport).__name__,
             "connections": connection.cuts + 1,
             "bytes_resent": getattr(connection.protocol, "resent_nbytes", 0),
             "calls": self._calls + self.queued.count,

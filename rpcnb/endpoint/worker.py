@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rpcnb.core.errors import ConnectionClosed
+from rpcnb.core.errors import ConnectionClosed, TransportError
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.core.roles import grant_of
 from rpcnb.endpoint.dispatch import Dispatcher
@@ -23,6 +23,7 @@ from rpcnb.endpoint.serve_memory import AdoptedMemory
 from rpcnb.endpoint.zygote import Ticket
 from rpcnb.session.functions import REGISTRY, FunctionRegistry
 from rpcnb.transport.descriptor import adopt, receive_descriptor
+from rpcnb.transport.pipes import consider
 from rpcnb.wire.messages import Goodbye, Side
 from rpcnb.wire.v1 import WireV1
 
@@ -142,6 +143,13 @@ def serve(
 
         serve_tvm(transport, ticket, service, open_for, on_end)
         return
+    if ticket.pipes:
+        try:
+            transport = consider(transport, LAST_WORDS)
+        except TransportError as error:
+            LOG.info("session %s did not begin: %s", ticket.session_id, error)
+            transport.close()
+            return
     tenure = Tenure(service.grace, service.lease)
     seat = Seat(service.limits, tenure, partial(make_dispatcher, folder), on_end)
     try:

@@ -69,6 +69,8 @@ class Ticket:
     """How long the session may last, where its client said so."""
     resumed: bool = False
     """It takes the place of one that was lost; else another client takes the session up."""
+    pipes: bool = False
+    """Whether the client was told that it may propose pipes; see `rpcnb.transport.pipes`."""
 
 
 class Zygote:

@@ -253,8 +253,11 @@ class TransportSuite:
     @settings(
         max_examples=50,
         deadline=None,
-        # One connection for all examples: each leaves it empty.
-        suppress_health_check=[HealthCheck.function_scoped_fixture],
+        # One connection for all examples: each leaves it empty. One test for all transports.
+        suppress_health_check=[
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.differing_executors,
+        ],
     )
     @given(parts=st.lists(st.binary(max_size=300), max_size=20), most=st.integers(1, 400))
     def test_any_split_of_any_bytes_arrives_in_order(
