@@ -188,6 +188,9 @@ def _next_hop(url: str) -> Any:
     from rpcnb.endpoint.connect import ask_status, open_session, parse_url
 
     target = parse_url(url)
+    if target.scheme.startswith("tvm"):  # no secret, and nothing to ask but for a session
+        open_session(url).shutdown()
+        return lambda: open_session(url)
     token = target.token or token_for(target.transport_url)
     ask_status(target.transport_url, token)
     return lambda: open_session(target.transport_url, token=token)

@@ -18,6 +18,7 @@ def output_of(notebook: nbformat.NotebookNode, source: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)  # it starts a kernel and a server, and both import much
 def test_the_notebook_starts_a_tvm_server_and_does_what_it_says() -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     # The last cell ends the server, so that it has to run whatever happens before.

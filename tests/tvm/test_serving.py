@@ -7,12 +7,14 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rpcnb import tvm
 from rpcnb.core.errors import HandshakeError
 from rpcnb.endpoint.tvm.connect import TVMAddress, connect_tvm
 from rpcnb.endpoint.tvm.server import TVMServer, serve_here
+from rpcnb.remote.client import open_remote
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession
 
@@ -145,3 +147,28 @@ def test_who_was_not_sent_is_not_let_in(run_script, registered, eventually) -> N
 def connect_by(tracker: tvm.Tracker):
     host, port, key = tracker.request(BOARD, timeout=5.0)
     return connect_tvm(TVMAddress(host, port, key), 5.0)
+
+
+# --- and on to a device ------------------------------------------------------------------------
+
+
+def test_a_gateway_leads_to_a_tvm_device(serving, tmp_path) -> None:
+    file = tmp_path / "gateway.json"
+    with serving("device") as port:
+        command = [
+            sys.executable, "-m", "rpcnb", "serve", "--forward", f"tvm://127.0.0.1:{port}?key=device",
+            "--port", "0", "--connection-file", str(file),
+        ]  # fmt: skip
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                assert "connection file" in next(line for line in process.stdout if "file" in line)
+                with open_remote(str(file)) as remote:
+                    assert remote.get_function("test.add_one").submit(1).result(20) == 2
+                    array = remote.array(np.arange(6.0))
+                    assert array[2:4].to_numpy().tolist() == [2, 3]
+                    assert remote.get_function("test.sum")(array) == 15
+                    with pytest.raises(RuntimeError, match="abc"):
+                        remote.get_function("test.fail")("ValueError", "abc")
+            finally:
+                process.terminate()
