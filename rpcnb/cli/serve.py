@@ -73,6 +73,11 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         help="let clients run any code as cells (%%%%remote), with your rights on this machine",
     )
     add(
+        "--audit-log",
+        metavar="PATH",
+        help="write who came and what was refused there, as lines of JSON without values or secrets",
+    )
+    add(
         "--connection-file",
         metavar="PATH",
         help="where to write address and secret (a file in your runtime folder)",
@@ -180,6 +185,7 @@ def make_server(args: argparse.Namespace) -> Server:
         open_next=_next_hop(args.forward) if args.forward else None,
         in_process=args.in_process,
         connection_file=args.connection_file,
+        audit_log=args.audit_log,
     )
 
 

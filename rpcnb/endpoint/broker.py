@@ -26,6 +26,8 @@ from rpcnb.core.errors import (
     TransportError,
 )
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
+from rpcnb.core.roles import grant_of
+from rpcnb.endpoint.audit import AuditLog
 from rpcnb.endpoint.greeting import claim, exchange, send_due
 from rpcnb.endpoint.keyring import may_still_connect
 from rpcnb.endpoint.strangers import Strangers
@@ -37,6 +39,7 @@ from rpcnb.wire.resumable import NEWEST_EPOCH
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rpcnb.endpoint.audit import Fact
     from rpcnb.endpoint.keyring import Keyring
     from rpcnb.endpoint.staff import Staff
     from rpcnb.transport.base import Listener, Transport
@@ -103,6 +106,7 @@ class Broker:
         self._closing = False
         self.on_rotate: Callable[[bytes], None] = lambda _: None
         """Told the new secret: what is written down elsewhere has to follow."""
+        self.audit = AuditLog()
         staff.on_end = self._on_end
         self._threads = [
             threading.Thread(target=self._accept, args=(one,), name="rpcnb-accept", daemon=True)
@@ -136,24 +140,27 @@ class Broker:
         gone = self._strangers.admit(transport)
         for one in gone:
             LOG.info("dropped %s: too many strangers, or failures", one.peer_address)
+            self.audit.write("dropped", peer=_place(one))
             one.abort()
         return transport not in gone
 
     def _greet(self, transport: Transport) -> None:
         """Shake hands with one peer and do what it came for."""
         deadline = Deadline.after(self._limits.preauth_seconds)
-        stranger, kept = transport, False
+        stranger, peer, kept = transport, _place(transport), False
         try:
             handshake = ServerHandshake(
                 self._keyring.find, self._name, limits=self._limits, channel=transport.channel
             )
             exchange(transport, handshake, "proved", deadline)
             self._strangers.leave(transport)
+            self._note_arrival(stranger, handshake.request)
             transport = self._staff.portable(transport)
             kept = self._receive(transport, handshake)
         except (ProtocolError, TransportError) as error:
             if isinstance(error, AuthenticationError):
                 self._strangers.failed(stranger)
+            self.audit.write("not authenticated", peer=peer, why=type(error).__name__)
             LOG.info("refused %s: %s", stranger.peer_address, error)
         except Exception:
             LOG.exception("greeting %s failed", stranger.peer_address)
@@ -162,10 +169,26 @@ class Broker:
             if not kept:
                 transport.close()
 
+    def _note_arrival(self, transport: Transport, request: Agreement) -> None:
+        self.audit.write(
+            "connected",
+            peer=_place(transport),
+            intent=request.intent.name.lower(),
+            key=request.keyid.rstrip(b"\0").decode(errors="replace"),
+            caveats=request.caveats,
+        )
+
+    def take_note(self, session_id: str, event: str, facts: dict[str, Fact]) -> None:
+        """Enter what a worker says of its session into the audit log."""
+        if session_id in self._records:
+            self.audit.write(f"session {event}", session=session_id, **facts)
+
     def _receive(self, transport: Transport, handshake: ServerHandshake) -> bool:
         """Serve a peer that has proved itself; True when its connection lives on elsewhere."""
         request = handshake.request
         obstacle = self._obstacle(request)
+        if obstacle:
+            self.audit.write("refused", why=obstacle, intent=request.intent.name.lower())
         if obstacle and request.intent is Intent.ATTACH:  # a refusal would be tried again
             why = json.dumps({"known": False, "obstacle": obstacle})
             handshake.accept(request.session_id, 0, why)
@@ -198,6 +221,7 @@ class Broker:
         """Carry out what an administrator asks for; without a command, tell how things are."""
         if command in {"rotate", "rotate all"}:
             self.on_rotate(self._keyring.rotate())
+            self.audit.write(command)
             if command == "rotate all":
                 for record in self.live_sessions():
                     self._staff.end(record.session_id, record.pid)
@@ -231,6 +255,13 @@ class Broker:
         finally:
             self._staff.release(transport)
         LOG.info("session %s for %s: %d", ticket.session_id, transport.peer_address, record.pid)
+        self.audit.write(
+            "session started",
+            session=ticket.session_id,
+            name=ticket.session_name,
+            role=str(grant_of(ticket.caveats).role),
+            pid=record.pid,
+        )
         return True
 
     def host(self, transport: Transport, protocol: str, seconds: float | None) -> None:
@@ -329,6 +360,9 @@ class Broker:
             if record is not None:
                 record.code = code
             self._news.notify_all()
+        if record is not None:
+            seconds = round(time.time() - record.began, 3)
+            self.audit.write("session ended", session=session_id, code=code, seconds=seconds)
         LOG.info("session %s ended with %d", session_id, code)
 
     def _ending(self, session_id: str) -> str:
@@ -367,6 +401,12 @@ class Broker:
         self._staff.close()
         for thread in self._threads:
             thread.join(timeout=5.0)
+
+
+def _place(transport: Transport) -> str:
+    """Return where a peer comes from; on Unix sockets, which process and user."""
+    who = transport.peer_credentials()
+    return transport.peer_address if who is None else f"process {who.pid} of user {who.uid}"
 
 
 def _why_not_back(record: SessionRecord | None, request: Agreement) -> dict[str, object] | None:

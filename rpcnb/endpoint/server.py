@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Self
 from rpcnb.core.errors import AddressError, RpcnbError, SessionError
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.core.version import VERSION
+from rpcnb.endpoint.audit import AuditLog, Notes
 from rpcnb.endpoint.broker import Broker
 from rpcnb.endpoint.credentials import (
     ConnectionFile,
@@ -83,6 +84,8 @@ class Server:
     in_process : bool, optional
         Run sessions in threads of this process. By default each session gets a worker process
         where that is safe: in a process with one thread that can fork.
+    audit_log : path, optional
+        Where to write who came and what was refused; see `rpcnb.endpoint.audit`.
     connection_file : path, optional
         Where to write address and secret; by default into the user's runtime folder.
     grace, lease : float [s]
@@ -112,6 +115,7 @@ class Server:
         connection_file: Path | str | None = None,
         grace: float = GRACE,
         lease: float = LEASE,
+        audit_log: Path | str | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._listen_url = url or listening_url(host, port)
@@ -134,6 +138,7 @@ class Server:
         self.in_process = not forking_is_safe() if in_process is None else in_process
         if allow_exec and self.in_process:
             raise SessionError(NO_WORKERS)
+        self._audit = AuditLog(Path(audit_log).absolute() if audit_log else None)
         self._file = Path(connection_file) if connection_file else None
         self.connection_file: Path | None = None
         """The file that was written; None while not listening."""
@@ -157,6 +162,8 @@ class Server:
         if self._broker is not None:
             message = "this server was started already"
             raise SessionError(message)
+        if self._audit.wanted:  # before workers are forked, which inherit it
+            self._service = replace(self._service, notes=Notes())
         staff = self._make_staff()  # before listening: a fork would keep the port open
         try:
             listeners = self._listen()
@@ -175,6 +182,12 @@ class Server:
             raise
         self._broker = Broker(listeners, keyring, self.name, staff, self._service.limits)
         self._broker.on_rotate = self._rotated
+        self._broker.audit = self._audit
+        if self._service.notes is not None:
+            self._service.notes.read_into(self._broker.take_note)
+        self._audit.write(
+            "started", url=self.url.partition("?")[0], pid=os.getpid(), name=self.name
+        )
         self._broker.start()
         return self
 
@@ -268,6 +281,9 @@ class Server:
             if self.connection_file is not None:
                 self.connection_file.unlink(missing_ok=True)
             self._broker.close()
+            if self._service.notes is not None:
+                self._service.notes.close()
+            self._audit.write("stopped", pid=os.getpid())
         self._closed.set()
 
     def __enter__(self) -> Self:

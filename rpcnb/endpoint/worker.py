@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from rpcnb.core.errors import ConnectionClosed, TransportError
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.core.roles import grant_of
+from rpcnb.endpoint.audit import MOST_REFUSALS, Notes
 from rpcnb.endpoint.dispatch import Dispatcher
 from rpcnb.endpoint.greeting import PIECE
 from rpcnb.endpoint.serve_memory import AdoptedMemory
@@ -67,6 +68,8 @@ class Service:
     """Whether sessions run cells, each in its worker process."""
     grace: float = GRACE
     lease: float = LEASE
+    notes: Notes | None = field(default=None, repr=False)
+    """To the audit log, where there is one."""
     limits: Limits = DEFAULT_LIMITS
 
 
@@ -151,7 +154,8 @@ def serve(
             transport.close()
             return
     tenure = Tenure(service.grace, service.lease)
-    seat = Seat(service.limits, tenure, partial(make_dispatcher, folder), on_end)
+    refusals = Refusals(ticket.session_id, service.notes)
+    seat = Seat(service.limits, tenure, partial(make_dispatcher, folder, refusals), on_end)
     try:
         session = open_session(service, ticket, seat.stream, interrupter, folder)
     except Exception as error:
@@ -163,11 +167,35 @@ def serve(
         opened(Post(seat.close, seat.take))
         seat.run()
     finally:
+        refusals.tell_counts(session)
         session.shutdown()
 
 
+class Refusals:
+    """What a session's client was not let do; told to the audit log, a bounded number of times."""
+
+    def __init__(self, session_id: str, notes: Notes | None) -> None:
+        self._session_id = session_id
+        self._notes = notes
+        self._count = 0
+
+    def add(self, what: str, needed: Role) -> None:
+        """Take note of one, in words without values."""
+        self._count += 1
+        LOG.info("refused %s, which needs the role %s", what, needed)
+        if self._notes is not None and self._count <= MOST_REFUSALS:
+            self._notes.write(self._session_id, "refused", what=what, needed=str(needed))
+
+    def tell_counts(self, session: RPCSession) -> None:
+        """Say how much a session that ends has done."""
+        if self._notes is not None:
+            calls = session.statistics().get("calls", 0)
+            counted = calls if type(calls) is int else 0
+            self._notes.write(self._session_id, "counts", calls=counted, refusals=self._count)
+
+
 def make_dispatcher(
-    folder: Path, session: RPCSession, ticket: Ticket, due: DueQueue | None
+    folder: Path, refusals: Refusals, session: RPCSession, ticket: Ticket, due: DueQueue | None
 ) -> Dispatcher:
     """Return what serves the session to its client: with a gate, unless the client may do all."""
     grant = grant_of(ticket.caveats)
@@ -176,14 +204,10 @@ def make_dispatcher(
     else:
         from rpcnb.endpoint.gate import GatedDispatcher
 
-        dispatcher = GatedDispatcher(session, grant, _note_refusal, due)
+        dispatcher = GatedDispatcher(session, grant, refusals.add, due)
     if dispatcher.is_local:
         dispatcher.memory = AdoptedMemory(session, folder)
     return dispatcher
-
-
-def _note_refusal(what: str, needed: Role) -> None:
-    LOG.info("refused %s, which needs the role %s", what, needed)
 
 
 def open_session(
