@@ -116,6 +116,13 @@ def null_call(where: str, placement: str, median: float, p99: float | None) -> C
 CASES: list[Case] = [
     null_call("one core", "one", 1.25, 1.6),
     null_call("two cores", "two", 1.45, None),
+    Case(
+        (Figure("null call by TCP, one core"),),
+        "null_call_by_tcp",
+        "ping",
+        "one",
+        {"number": 5000},
+    ),
     call("3 arguments + 2 keywords", "small_call", 1.45, 5000),
     call("mean of a held 1 MB array", "mean", 1.25, 3000, limit_arguments={"mode": "mean"}),
     call("create + free an object", "churn", 2.0, 3000),

@@ -32,13 +32,25 @@ if TYPE_CHECKING:
 
 
 def connect(server: dict[str, Any]) -> Remote:
+    """Connect as a user of this machine does, by what the connection file says."""
     import rpcnb  # not at the top: some probes time this very import
+
+    return rpcnb.connect(server["file"])
+
+
+def connect_by_tcp(server: dict[str, Any]) -> Remote:
+    import rpcnb
 
     return rpcnb.connect(server["url"], server["token"])
 
 
 def null_call(server: dict[str, Any], number: int) -> Figures:
     with connect(server) as remote:
+        return time_each(remote.get_function("bench.nothing"), number)
+
+
+def null_call_by_tcp(server: dict[str, Any], number: int) -> Figures:
+    with connect_by_tcp(server) as remote:
         return time_each(remote.get_function("bench.nothing"), number)
 
 
@@ -83,7 +95,7 @@ def bulk(
 ) -> Figures:
     """Copy between memory on both sides that is there already; by the socket unless `shared`."""
     share(wanted=shared)
-    with connect(server) as remote:
+    with connect(server) if shared else connect_by_tcp(server) as remote:
         words = some_bytes(nbytes)
         array = remote.array(words)
         there = remote.get_function("bench.checksum")
@@ -100,7 +112,7 @@ def bulk(
 def bulk_new(server: dict[str, Any], nbytes: int, number: int, direction: str) -> Figures:
     """Copy into memory that is made for it: ``remote.array(x)`` and ``a.to_numpy()``."""
     share(wanted=False)
-    with connect(server) as remote:
+    with connect_by_tcp(server) as remote:
         probe = new_upload if direction == "upload" else new_download
         return probe(remote, some_bytes(nbytes), number)
 
@@ -168,10 +180,10 @@ def importing(names: str) -> Figures:
 def first_call(server: dict[str, Any]) -> Figures:
     """Time a process from its start to the end of its first call."""
     code = (
-        "import sys, rpcnb; url, token = sys.stdin.read().split(); "
-        "rpcnb.connect(url, token).get_function('bench.nothing')(); print(flush=True)"
+        "import sys, rpcnb; "
+        "rpcnb.connect(sys.stdin.read()).get_function('bench.nothing')(); print(flush=True)"
     )
-    return time_process(code, f"{server['url']} {server['token']}")
+    return time_process(code, server["file"])
 
 
 def memory(server: dict[str, Any], sessions: int) -> Figures:

@@ -38,7 +38,12 @@ def main() -> None:
             connection_file=Path(folder, "bench.json"),
         )
         with server:
-            said = {"url": server.url, "token": server.token, "pid": os.getpid()}
+            said = {
+                "url": server.url,
+                "token": server.token,
+                "file": str(server.connection_file),
+                "pid": os.getpid(),
+            }
             print(json.dumps(said), flush=True)
             sys.stdin.readline()
 
