@@ -66,7 +66,7 @@ class SharedMemory:
         self._numbers = count(1)
         self._side: socket.socket | None = None
         self._tried = not is_wanted(peer)
-        self._arrays: dict[int, tuple[Segment, int]] = {}
+        self._arrays: dict[int, tuple[Segment, memoryview]] = {}
         """Handle -> where it lies, and its bytes."""
         self._idle: list[Segment] = []
         """Oldest first. Only appended to without the lock: finalizers do that."""
@@ -105,13 +105,13 @@ class SharedMemory:
                 segment = self._new(nbytes)
                 array = None if segment is None else self._ask(segment, device, shape, dtype)
             if segment is not None and array is not None:
-                self._arrays[array.handle] = segment, nbytes
+                self._arrays[array.handle] = segment, segment.view(nbytes)
             return array
 
     def find(self, handle: int) -> memoryview | None:
         """Return an array's bytes; None where they are not shared."""
         found = self._arrays.get(handle)
-        return None if found is None else found[0].view(found[1])
+        return None if found is None else found[1]
 
     def freed(self, handle: int) -> None:
         """Take note that a handle was given up.  Safe in finalizers."""

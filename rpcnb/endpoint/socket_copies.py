@@ -49,8 +49,9 @@ class SocketCopies(RPCSession):
         view = transfer.host_view(source, nbytes)
         shared = self.memory.find(target.handle)
         if shared is not None:
-            part = transfer.slice_of(shared, target.byte_offset, nbytes)
-            self._copy(target, view, part, "upload")
+            if target.byte_offset or len(shared) != nbytes:
+                shared = transfer.slice_of(shared, target.byte_offset, nbytes)
+            self._copy(target, view, shared, "upload")
             return
         if self._small.write(view, target):
             return
@@ -70,8 +71,9 @@ class SocketCopies(RPCSession):
         view = transfer.host_view(target, nbytes, writable=True)
         shared = self.memory.find(source.handle)
         if shared is not None:
-            part = transfer.slice_of(shared, source.byte_offset, nbytes)
-            self._copy(source, part, view, "download")
+            if source.byte_offset or len(shared) != nbytes:
+                shared = transfer.slice_of(shared, source.byte_offset, nbytes)
+            self._copy(source, shared, view, "download")
             return
         if self._small.read(source, view):
             return
@@ -135,7 +137,8 @@ class SocketCopies(RPCSession):
         """Copy between the user's memory and shared memory: nothing is sent."""
         if self._connection.reason is not None:
             raise self._connection.reason
-        self._settle(array)
+        if self._connection.pending:
+            self._settle(array)
         if EVENTS.subscriptions or len(source) > shared_memory.STEP:
             with self._shield:
                 pending = self._open_copy(direction)

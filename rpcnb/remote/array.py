@@ -193,10 +193,11 @@ class RemoteArray(ArrayMethods, HandleProxy):
 
     def _shared_view(self) -> NDArray[Any] | None:
         self.engine.settle()
-        ref = self.lowered()
-        memory = self._remote.session.host_memory(ref.handle)
+        ref, session = self.lowered(), self._remote.session
+        memory = session.host_memory(ref.handle)
         if memory is None or self.nbytes == 0:
             return None
+        session.copy_from_remote(ref, bytearray(), 0)  # what writes to it at the moment comes first
         flat = np.frombuffer(memory.toreadonly(), self._dtype, self.size)
         return flat.reshape(self.shape)
 

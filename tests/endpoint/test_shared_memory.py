@@ -4,12 +4,13 @@ import gc
 import os
 import sys
 import threading
+from dataclasses import replace
 from random import Random
 
 import numpy as np
 import pytest
 
-from rpcnb.core.errors import DeviceError, RpcnbError
+from rpcnb.core.errors import ArrayMismatch, DeviceError, RpcnbError
 from rpcnb.core.events import EVENTS, CopyProgress
 from rpcnb.endpoint import shared_memory
 from rpcnb.endpoint.connect import open_session
@@ -206,6 +207,29 @@ def test_a_copy_waits_for_calls_that_use_the_array(remote) -> None:
     calls = [remote.get_function("t.add").submit(array, 1) for _ in range(5)]
     assert (array.to_numpy() == values(5)).all()
     assert all(call.done() for call in calls)
+
+
+def test_operations_that_were_sent_ahead_come_before_a_copy_and_before_a_look(remote) -> None:
+    for _ in range(10):
+        array = remote.array(values())
+        for _ in range(5):
+            array += 1
+        double = array * 2
+        view = array.to_numpy(copy=False)
+        assert view[0] == 5.0
+        array.copy_from(values())
+        assert (double.to_numpy() == 2 * values(5)).all()
+        assert (view == values()).all()
+
+
+def test_a_part_of_an_array_is_where_it_belongs(remote) -> None:
+    array = remote.array(values())
+    ref = array.lowered()
+    behind = replace(ref, byte_offset=8 * (COUNT - 2))
+    remote.session.copy_to_remote(bytes(16), behind, 16)
+    assert array.to_numpy()[-3:].tolist() == [COUNT - 3, 0, 0]
+    with pytest.raises(ArrayMismatch):
+        remote.session.copy_to_remote(bytes(8 * COUNT), behind, 8 * COUNT)
 
 
 def test_views_are_told_of_a_copy(remote, monkeypatch) -> None:
