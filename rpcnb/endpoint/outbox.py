@@ -156,6 +156,10 @@ class Outbox:
             self._look_later()
         return False
 
+    def hold_back(self, prepared: Prepared) -> None:
+        """Leave a message until something else is sent, or `flush` is called."""
+        self._queue.append(prepared)
+
     def _look_later(self) -> None:
         self._timed = True
         full = self._full

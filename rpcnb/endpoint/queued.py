@@ -57,6 +57,8 @@ class QueuedCalls:
         self._shield = shield
         self.count = 0
         """Calls that were queued so far."""
+        self.held = 0
+        """Blocks that keep them back."""
 
     def start(
         self,
@@ -106,7 +108,9 @@ class QueuedCalls:
         except BaseException:
             connection.pending.pop(pending.id, None)
             raise
-        if connection.outbox.hold(prepared):
+        if self.held:
+            connection.outbox.hold_back(prepared)
+        elif connection.outbox.hold(prepared):
             connection.flush()
         return QueuedCall(self, pending)
 
@@ -137,3 +141,9 @@ class QueueingSession(RPCSession):
             observer = WatchedCall(self.table_index, func.info.name, observer)
             callback = observer.ending(callback)
         return self.queued.start(func, args, kwargs, callback, observer)
+
+    def hold_back(self, *, held: bool) -> None:
+        """Keep queued calls back until the outermost block ends, or something else is sent."""
+        self.queued.held += 1 if held else -1
+        if not self.queued.held:
+            self.queued.connection.flush()

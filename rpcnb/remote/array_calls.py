@@ -75,6 +75,8 @@ class ArrayCalls:
         It is not waited for where its result has a known shape and dtype.
         """
         pipeline = self.pipeline
+        if self._remote.batching is not None:
+            self._remote.batching.send()  # what was called before comes before
         if pipeline.is_open():
             found = predict(name, args, kwargs, on_numpy=pipeline.on_numpy)
             if found is not None:

@@ -15,6 +15,7 @@ from rpcnb.core.values import ArrayRef, FunctionRef, IteratorRef, ModuleRef, Obj
 from rpcnb.remote import files, progress
 from rpcnb.remote.array import RemoteArray
 from rpcnb.remote.array_calls import ArrayCalls
+from rpcnb.remote.batch import Batch
 from rpcnb.remote.catalogue import FunctionCatalogue, FunctionTree, read_info
 from rpcnb.remote.device import RemoteDevice
 from rpcnb.remote.function import RemoteFunction
@@ -89,6 +90,8 @@ class Remote(Lasting):
         self._closed = False
         self.functions = FunctionCatalogue(self)
         """Name -> `RemoteFunction`; as fetched by the last `refresh`."""
+        self.batching: Batch | None = None
+        """The block that collects calls now."""
         self.arrays = ArrayCalls(self)
         """Runs the operations of this side's arrays."""
         self.refresh()
@@ -259,6 +262,10 @@ class Remote(Lasting):
     def xp(self) -> ArrayNamespace:
         """The Python array API standard on the arrays over there: ``xp.linalg.svd(a)``."""
         return self.arrays.namespace
+
+    def batch(self) -> Batch:
+        """Send the calls and array operations of a ``with`` block together; see `Batch`."""
+        return Batch(self)
 
     def device(self, name: str | Device = "cpu:0") -> RemoteDevice:
         """Return a device, having asked whether it exists."""

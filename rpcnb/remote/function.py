@@ -15,7 +15,7 @@ from rpcnb.remote.output import give_warnings
 from rpcnb.remote.proxy import HandleProxy
 from rpcnb.remote.wrap import Lent, lift, lower_call
 from rpcnb.session.base import DEFAULT_OPTIONS, CallOptions
-from rpcnb.session.functions import signature_of
+from rpcnb.session.functions import RESERVED, signature_of
 
 if TYPE_CHECKING:
     import inspect
@@ -60,6 +60,11 @@ class RemoteFunction(HandleProxy):
         self.info = info or (owner.ref.info if owner is not None else FunctionInfo(""))
         self.__name__ = self.__qualname__ = self.info.name
         self.__doc__ = self.info.doc
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is a function of the user's, called without options."""
+        return self._options is DEFAULT_OPTIONS and not self.__name__.startswith(RESERVED)
 
     @property
     def owner(self) -> RPCObjectRef:  # type: ignore[override]  # missing until it is fetched
@@ -108,6 +113,8 @@ class RemoteFunction(HandleProxy):
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call it over there and wait for the result.
 
+        Within ``with remote.batch():`` it is collected instead; returns a `BatchedCall` at once.
+
         Raises
         ------
         RemoteError
@@ -124,6 +131,9 @@ class RemoteFunction(HandleProxy):
         # Other names than `args` and `kwargs`, which keep the proxies in them, and so what they stand
         # for, until the call has ended: a release would ride ahead of the call.
         values, named = lower_call(remote, args, kwargs, lent)
+        batching = remote.batching
+        if batching is not None and batching.takes(self, lent):
+            return batching.add(self, values, named)
         observer = BlockingObserver(remote, self.__name__, lent)
         held = self._held
         ref = self.lowered() if held is None or held.freed else held.ref

@@ -312,6 +312,9 @@ class RPCSession(ABC):
         run_and_call_back(run, callback)
         return ENDED_CALL
 
+    def hold_back(self, *, held: bool) -> None:  # noqa: B027 -- most send at once
+        """Begin, or end, to keep queued calls back for as long as nothing else is sent."""
+
     def async_copy_to_remote(
         self, source: HostBuffer, target: ArrayRef, nbytes: int, callback: CallCallback
     ) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from functools import partial
 from itertools import islice
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +19,7 @@ from weakref import WeakKeyDictionary
 from rpcnb.core.errors import PermissionDenied
 from rpcnb.session.adoption import adopt
 from rpcnb.session.array_functions import array_functions
+from rpcnb.session.batches import run_batch
 from rpcnb.session.cells import refused
 from rpcnb.session.digest import digest
 from rpcnb.session.functions import describe_function
@@ -53,6 +55,7 @@ def session_functions(session: LocalSession) -> dict[str, Callable[..., Any]]:
             module, name, session.allowed_modules
         ),
         "rpcnb.time_evaluator": time_evaluator,
+        "rpcnb.batch": partial(run_batch, session),
         "rpcnb.statistics": session.statistics,
         **file_functions(session),
         **(refused() if session.cells is None else session.cells.builtins()),
