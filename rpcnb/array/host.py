@@ -66,6 +66,7 @@ class Host:
             "getitem": self._getitem,
             "setitem": partial(array_functions.assign_any, backends),
             "copy": partial(array_functions.copy, backends),
+            "library": lambda: _namespace_of(backends[0]).__name__.rpartition(".")[2],
             "rows": lambda x, start, stop: [x[i] for i in range(start, stop)],
             "put": self._put,
             "item": lambda x: x.item(),

@@ -102,6 +102,7 @@ _OWN = (
         rule="written",
     ),
     Operation("copy", "indexing", parameters_of("x, /"), "A copy in new memory.", rule="copied"),
+    Operation("library", "indexing", parameters_of(""), "Name of the library of new arrays."),
     Operation("rows", "indexing", parameters_of("x, start, stop, /"), "Some of its rows."),
     Operation("put", "indexing", parameters_of("x, device, /"), "A small array, by value.", rule="copied"),
     Operation("item", "indexing", parameters_of("x, /"), "The value of its one element."),

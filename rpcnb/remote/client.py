@@ -90,8 +90,7 @@ class Remote(Lasting):
         self._closed = False
         self.functions = FunctionCatalogue(self)
         """Name -> `RemoteFunction`; as fetched by the last `refresh`."""
-        self.batching: Batch | None = None
-        """The block that collects calls now."""
+        self.batching: Batch | None = None  # the block that collects calls now
         self.arrays = ArrayCalls(self)
         """Runs the operations of this side's arrays."""
         self.refresh()

@@ -238,6 +238,8 @@ class Pipeline:
             return False
         try:
             self._issue = self._remote.builtin(ISSUE).lowered()
+            library = self._remote.builtin("rpcnb.array.call").lowered()
+            self.on_numpy = self._remote.session.call_func(library, ("library",)) == "numpy"
         except (FunctionNotFound, PermissionDenied):  # another kind of server, or not for this role
             return False
         return True

@@ -92,7 +92,8 @@ def test_a_thousand_operations_are_a_handful_of_round_trips(slow: Remote) -> Non
     for _ in range(1000):
         array = array + 1
     np.testing.assert_array_equal(array.to_numpy(), np.arange(100) + 1000)
-    assert 1000 <= slow.session.statistics()["calls"] - calls <= 1001  # and the download
+    # And the download, and the question which library it is.
+    assert 1000 <= slow.session.statistics()["calls"] - calls <= 1002
     assert slow.session.statistics()["calls_queued"] >= 1000
     assert waits(slow) - before <= 1000 // (MOST // 2) + 1
     assert (array - 1000).tolist() == first.tolist()
