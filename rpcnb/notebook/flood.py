@@ -2,13 +2,15 @@
 
 JupyterLab stops answering to clicks, the stop button among them, while megabytes of text come in a
 second. So what remote code shows passes through an allowance: a burst at once, then a steady rate,
-in between a note of how much was left out. What comes slowly is never cut.
+in between a note of how much was left out. What comes slowly is never cut. What is left out is
+received slowly: on two cores, worker and kernel had taken both for an endless loop of prints, and
+take a third of one now; the stop button ends it in half a second.
 """
 
 from __future__ import annotations
 
 import threading
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from rpcnb.remote.output import write_output
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 TEXT = 256 * 1024, 16 * 1024
 DISPLAYS = 100, 10
 """What may come at once, and what each second adds: characters of text, and displays."""
+SLOWLY = 0.005
+"""Seconds taken for each piece that is left out: whoever sends has to wait then, and the processors
+have time for the browser."""
 TAIL = 2000
 """Characters of the text that was left out that are shown when the cell has ended."""
 
@@ -57,8 +62,9 @@ class Allowance:
 class TextFlood:
     """Lets text through as far as the allowance goes."""
 
-    def __init__(self, allowance: Allowance) -> None:
+    def __init__(self, allowance: Allowance, pause: Callable[[float], None] = sleep) -> None:
         self._allowance = allowance
+        self._pause = pause
         self._lock = threading.Lock()
         self._dropped = 0
         self._tail = ""
@@ -70,7 +76,10 @@ class TextFlood:
             if not allowed:
                 self._dropped += len(text)
                 self._tail = (self._tail + text)[-TAIL:]
-                return ""
+        if not allowed:
+            self._pause(SLOWLY)
+            return ""
+        with self._lock:
             note = left_out(self._dropped, "character")
             self._dropped, self._tail = 0, ""
             return note + text

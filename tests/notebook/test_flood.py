@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 from IPython.utils.capture import capture_output
 
 from rpcnb.notebook.cell_output import CellOutput
-from rpcnb.notebook.flood import DISPLAYS, TAIL, TEXT, Allowance, TextFlood, left_out
+from rpcnb.notebook.flood import DISPLAYS, SLOWLY, TAIL, TEXT, Allowance, TextFlood, left_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,10 +62,13 @@ def test_text_that_comes_slowly_is_never_cut(clock: Clock) -> None:
 
 
 def test_of_a_flood_the_begin_the_end_and_a_note_are_shown(clock: Clock) -> None:
-    flood = TextFlood(Allowance(10, 1, clock))
+    pauses: list[float] = []
+    flood = TextFlood(Allowance(10, 1, clock), pauses.append)
     assert flood.through("begin") == "begin"
+    assert pauses == []
     assert [flood.through("y" * 1000) for _ in range(5)] == [""] * 5
     assert flood.through("the end") == ""
+    assert pauses == [SLOWLY] * 6  # the sender has to wait
     rest = flood.rest()
     assert rest.startswith(f"\n[… {5007 - TAIL:,} characters left out")
     assert rest.endswith("the end")
