@@ -247,7 +247,7 @@ def test_a_handle_freed_twice_harms_nobody(session) -> None:
     function = session.get_function("test.echo")
     for _ in range(3):
         session.free_handle(function.handle, function.type_code)
-    assert session.bad_frees == 2
+    assert session.holdings.bad_frees == 2
     assert session.get_function("test.echo") is not None
 
 

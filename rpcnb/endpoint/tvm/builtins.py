@@ -137,7 +137,7 @@ def time_evaluator(
         session, "runtime.RPCTimeEvaluator", module, found, int(CPU.type), CPU.index,
         number, repeat, int(min_repeat_ms), 0, 0, 1, 0, "",
     )  # fmt: skip
-    return session.hold_local("time_evaluator", partial(_measure, session, measure))
+    return session.holdings.add_local("time_evaluator", partial(_measure, session, measure))
 
 
 def _measure(session: TVMSession, measure: FunctionRef, *args: Value) -> Value:
@@ -207,7 +207,7 @@ def view(session: TVMSession, array: ArrayRef, index: Value) -> ArrayRef:
     shape, offset = run_of(array, index if isinstance(index, tuple) else (index,))
     tensor = session.tensor(array)
     parts = tensor._replace(shape=shape, byte_offset=tensor.byte_offset + offset)
-    return session.hold_view(array, parts)
+    return session.holdings.add_view(array, parts)
 
 
 def run_of(array: ArrayRef, index: tuple[Value, ...]) -> tuple[tuple[int, ...], int]:
@@ -290,14 +290,16 @@ def text(_session: TVMSession, array: ArrayRef, *_: object) -> str:
 
 def statistics(session: TVMSession) -> Value:
     """Return counters; of this side, as TVM counts nothing."""
-    roots = {id(held.base or held): held.base or held for held in list(session.table.values())}
+    roots = {
+        id(held.base or held): held.base or held for held in list(session.holdings.table.values())
+    }
     nbytes = sum(nbytes_of(held.tensor) for held in roots.values() if held.tensor is not None)
-    own = sum(held.run is not None for held in list(session.table.values()))
+    own = sum(held.run is not None for held in list(session.holdings.table.values()))
     return {
-        "handles": len(session.table) - own,
+        "handles": len(session.holdings) - own,
         "nbytes": nbytes,
         "calls": session.calls,
-        "bad_frees": session.bad_frees,
+        "bad_frees": session.holdings.bad_frees,
         "uptime": time.monotonic() - session.began,
         "name": session.name,
         "pid_here": os.getpid(),

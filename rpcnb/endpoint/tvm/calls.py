@@ -218,7 +218,7 @@ class Caller:
         if isinstance(answer, Result):
             value = self._session.read_result(answer.values)
             if isinstance(value, TVMObject):
-                self._session.release(value.pointer, value.type_index)
+                self._session.holdings.release(value.pointer, value.type_index)
 
     # --- not waiting --------------------------------------------------------------------------
 

@@ -55,7 +55,7 @@ class TVMDeviceAPI(DeviceAPI):
             message = f"{device} gave no {nbytes:,} bytes: {error.message}"
             raise DeviceError(message) from error
         assert isinstance(pointer, TVMPointer)  # by the protocol
-        return self._session.hold_memory(tensor._replace(data=pointer.value))
+        return self._session.holdings.add_memory(tensor._replace(data=pointer.value))
 
     def _undo_alloc(self, device: TVMDevice, answer: Packet) -> None:
         if isinstance(answer, Result):

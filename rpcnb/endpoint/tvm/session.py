@@ -1,9 +1,7 @@
 """`TVMSession`: an `RPCSession` whose other half is a server of TVM's own RPC.
 
 What TVM's protocol has is here; what it lacks is refused with a sentence that says so: keyword
-arguments, containers, callbacks, progress, cancelling, time-outs of single calls. Handles over
-there are addresses; they never leave this file: what callers get are counters of our own table, so
-that a handle freed twice is noticed here instead of crashing the server.
+arguments, containers, callbacks, progress, cancelling, time-outs of single calls.
 """
 
 from __future__ import annotations
@@ -19,7 +17,6 @@ from rpcnb.core.errors import (
     DeadlineExceeded,
     DeviceError,
     ErrorInfo,
-    InvalidHandle,
     RemoteProtocolError,
     SessionClosed,
     WorkerDied,
@@ -30,7 +27,6 @@ from rpcnb.core.values import (
     ArrayRef,
     DenseArray,
     DTypeValue,
-    FunctionInfo,
     FunctionRef,
     Handle,
 )
@@ -40,8 +36,8 @@ from rpcnb.endpoint.transfer import host_view
 from rpcnb.endpoint.tvm import builtins as tvm_builtins, values as tvm_values
 from rpcnb.endpoint.tvm.calls import Caller
 from rpcnb.endpoint.tvm.device import TVMDeviceAPI
+from rpcnb.endpoint.tvm.holdings import Holdings
 from rpcnb.endpoint.tvm.link import Progress, TVMLink, Undo, nothing_to_undo
-from rpcnb.endpoint.tvm.values import Held
 from rpcnb.endpoint.watch import WatchedCopy
 from rpcnb.session.base import (
     DEFAULT_OPTIONS,
@@ -78,6 +74,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rpcnb.core.values import Ref, TypeCode, Value
+    from rpcnb.endpoint.tvm.values import Held
     from rpcnb.session.device_api import DeviceAPI
     from rpcnb.transport.base import Transport
 
@@ -121,10 +118,8 @@ class TVMSession(RPCSession):
         self.name = name
         self.url = url
         self.link = TVMLink(transport, name, self._note_end)
-        self._handles = count(1)
         self._transfers = count(1)
-        self.table: dict[int, Held] = {}
-        self.bad_frees = 0
+        self.holdings = Holdings(self.link)
         self._caller = Caller(self)
         self.began = time.monotonic()
         self._devices: dict[Device, DeviceAPI] = {}
@@ -167,13 +162,13 @@ class TVMSession(RPCSession):
         if name.startswith("rpcnb."):
             self._check_open()
             run = tvm_builtins.find(self, name)
-            return None if run is None else self.hold_local(name, run)
+            return None if run is None else self.holdings.add_local(name, run)
         if not name:  # what a ping asks for
             name = "\x01"
         pointer = self.system_call(Code.GET_GLOBAL_FUNC, name, undo=self._undo_pointer)
         if not isinstance(pointer, TVMPointer) or not pointer.value:
             return None
-        found = self.hold_object(TVMObject(TypeIndex.FUNCTION, pointer.value), name)
+        found = self.holdings.add_object(TVMObject(TypeIndex.FUNCTION, pointer.value), name)
         assert isinstance(found, FunctionRef)  # by its type index
         return found
 
@@ -223,7 +218,7 @@ class TVMSession(RPCSession):
         value = self.read_result(values)
         match value:
             case TVMObject():
-                return self.hold_object(value)
+                return self.holdings.add_object(value)
             case TVMDType():
                 spelled = tvm_values.from_tvm_dtype(value)
                 return DTypeValue(spelled[0]) if spelled else str(tuple(value))
@@ -247,14 +242,7 @@ class TVMSession(RPCSession):
             The session is over.
         """
         self._check_open()
-        held = self.table.get(ref.handle)
-        if held is None:
-            message = f"handle {ref.handle} is unknown to this session, or was freed"
-            raise InvalidHandle(message, handle=ref.handle, reason="freed")
-        if held.ref.type_code is not ref.type_code:
-            message = f"handle {ref.handle} is a {held.ref.type_code.name.lower()}"
-            raise InvalidHandle(message, handle=ref.handle, reason="kind")
-        return held
+        return self.holdings.find(ref)
 
     def tensor(self, array: ArrayRef) -> TVMTensor:
         """Return the tensor of an array of this session."""
@@ -262,76 +250,16 @@ class TVMSession(RPCSession):
         assert tensor is not None  # every array has one
         return tensor
 
-    def hold_object(self, item: TVMObject, name: str = "", module: Held | None = None) -> Ref:
-        """Issue a handle for something the server gave us."""
-        handle = Handle(next(self._handles))
-        ref: Ref | None = None
-        if item.tensor is not None:
-            ref = tvm_values.make_array_ref(handle, item.tensor, handle)
-        ref = ref or tvm_values.make_ref(handle, item.type_index, name)
-        tensor = item.tensor if isinstance(ref, ArrayRef) else None
-        release = self._free_packet(item.pointer, item.type_index)
-        self.table[handle] = Held(
-            ref, item.type_index, item.pointer, tensor, release, module=module
-        )
-        return ref
-
-    def hold_memory(self, tensor: TVMTensor) -> ArrayRef:
-        """Issue a handle for memory that this side allocated."""
-        release = SystemCall(Code.DEV_FREE_DATA, (tensor.device, TVMPointer(tensor.data)))
-        handle = Handle(next(self._handles))
-        ref = tvm_values.make_array_ref(handle, tensor, handle)
-        assert ref is not None  # only what has a spelling here is allocated
-        self.table[handle] = Held(ref, TypeIndex.TENSOR, 0, tensor, release)
-        return ref
-
-    def hold_view(self, array: ArrayRef, tensor: TVMTensor) -> ArrayRef:
-        """Issue a handle for a part of an array, which keeps its memory alive."""
-        held = self.held(array)
-        base = held.base or held
-        base.pins.append(False)
-        handle = Handle(next(self._handles))
-        ref = tvm_values.make_array_ref(handle, tensor, base.ref.handle)
-        assert ref is not None  # as that of the array
-        self.table[handle] = Held(ref, TypeIndex.TENSOR, 0, tensor, base=base)
-        return ref
-
-    def hold_local(self, name: str, run: tvm_builtins.Builtin) -> FunctionRef:
-        """Issue a handle for a function of this side."""
-        ref = FunctionRef(Handle(next(self._handles)), FunctionInfo(name))
-        self.table[ref.handle] = Held(ref, run=run)
-        return ref
-
     def free_handle(self, handle: Handle, type_code: TypeCode, count: int = 1) -> None:
         """Leave it for the next request to take along.  Safe in finalizers."""
         del type_code
         if self.link.reason is not None:
             return
-        held = self.table.pop(handle, None)
-        self.bad_frees += count - 1 if held is not None else count
-        if held is None:
-            return
-        root = held.base or held
-        if root.pins.pop() and root.release is not None:
-            self.link.released.append(root.release)
-            HOUSEKEEPER.notice()
+        self.holdings.free(handle, count)
 
     def _undo_pointer(self, answer: Packet) -> None:
         if isinstance(answer, Result) and isinstance(answer.values[0], TVMPointer):
-            self.release(answer.values[0].value, TypeIndex.FUNCTION)
-
-    def release(self, pointer: int, type_index: int) -> None:
-        """Give up what nobody was told of."""
-        release = self._free_packet(pointer, type_index)
-        if release is not None:
-            self.link.released.append(release)
-
-    def _free_packet(self, pointer: int, type_index: int) -> Packet | None:
-        """Return the request that gives an object up; None for null."""
-        if not pointer:
-            return None
-        args = self.link.wire.dialect.release_args(pointer, type_index)
-        return SystemCall(Code.FREE_HANDLE, args)
+            self.holdings.release(answer.values[0].value, TypeIndex.FUNCTION)
 
     def read_result(self, values: Sequence[TVMValue]) -> TVMValue:
         """Return the one value that the return list of a call stands for."""
@@ -428,7 +356,7 @@ class TVMSession(RPCSession):
     def shutdown(self) -> None:
         """Say goodbye; the server ends the session's process, and with it all it held."""
         self.link.close()
-        self.table.clear()
+        self.holdings.clear()
 
     def statistics(self) -> dict[str, object]:
         """Return counters of this side."""
@@ -438,8 +366,8 @@ class TVMSession(RPCSession):
             "requests": link.requests,
             "packets_received": link.wire.packets_received,
             "bytes_sent": link.transport.bytes_sent,
-            "handles": len(self.table),
-            "bad_frees": self.bad_frees,
+            "handles": len(self.holdings),
+            "bad_frees": self.holdings.bad_frees,
             "releases_queued": len(link.released),
         }
 

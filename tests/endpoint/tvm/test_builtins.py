@@ -109,7 +109,7 @@ def test_functions_are_listed_by_name_many_at_a_time(tvm_peer, tvm_session, buil
     names = [f"f{number}" for number in range(450)]
     tvm_peer.functions["names"] = lambda n: (1, len(names)) if n < 0 else (65, names[n])
     found = tvm_session.get_function("names")
-    pointer = TVMPointer(tvm_session.table[found.handle].pointer)
+    pointer = TVMPointer(tvm_session.holdings.table[found.handle].pointer)
     tvm_peer.functions["ffi.FunctionListGlobalNamesFunctor"] = lambda: (68, pointer)
     assert [entry["name"] for entry in builtin("functions")] == names
 
@@ -151,7 +151,7 @@ def test_a_measurement_is_unpacked(tvm_peer, tvm_session, builtin) -> None:
     asked = []
     tvm_peer.functions["measure"] = lambda *_: (66, struct.pack("<2d", 0.5, 0.25))
     make = tvm_session.get_function("measure")
-    pointer = tvm_session.table[make.handle].pointer
+    pointer = tvm_session.holdings.table[make.handle].pointer
     evaluator = "runtime.RPCTimeEvaluator"
     tvm_peer.functions[evaluator] = lambda *args: (asked.append(args), (68, TVMPointer(pointer)))[1]
     timed = builtin("time_evaluator", make, 10, 2, 5.0)

@@ -153,9 +153,9 @@ def test_closing_ends_what_waits(remote, tvm_peer) -> None:
 
 def test_small_arrays_of_a_started_call_are_given_back(remote, tvm_peer, eventually) -> None:
     note = remote.get_function("note")
-    handles = len(remote.session.table)
+    handles = len(remote.session.holdings)
     assert note.submit(3, np.arange(4)).result(WAIT) == 3
-    assert len(remote.session.table) == handles
+    assert len(remote.session.holdings) == handles
 
 
 def test_the_views_are_told_how_calls_go(remote, tvm_peer, events) -> None:

@@ -94,7 +94,7 @@ def test_everything_given_back_is_forgotten(session, served, eventually) -> None
         array = session.get_device_api(CPU).alloc_data(CPU, (4,), "<f4")
         for ref in (array, call(session, "test.box", 1), call(session, "test.make_adder", 1)):
             session.free_handle(ref.handle, ref.type_code)
-    for handle in list(session.table):
+    for handle in list(session.holdings.table):
         session.free_handle(handle, None)
     assert eventually(lambda: session.get_function("absent") is None and not len(local.handles))
 
@@ -148,7 +148,7 @@ def test_a_number_of_another_kind_is_refused(session) -> None:
         (answer,) = session.link.ask(packet, what="it")
         assert isinstance(answer, Raised)
     view = session.tensor(array)._replace(shape=(1,))
-    function = session.table[session.get_function("test.sum").handle].pointer
+    function = session.holdings.table[session.get_function("test.sum").handle].pointer
     (answer,) = session.link.ask(Call(function, (view,)), what="it")
     assert "views" in answer.message
 
