@@ -48,6 +48,8 @@ class Limits:
     """Objects held for one session; reached only by a leak or an attack."""
     error_text: int = 16 * KIB
     """Message or traceback of a remote error."""
+    detached_sessions: int = 32
+    """Sessions of one server that nobody is connected to; beyond that the oldest one ends."""
     sessions: int = 256
     """Sessions open on one server."""
 

@@ -67,6 +67,10 @@ class SessionRecord:
     """How its worker ended: exit status or the negative of a signal; None while it runs."""
     epoch: int = 1
     """How many connections it has had."""
+    away_since: float | None = None
+    """When it lost its client, in monotonic seconds; None while that is connected."""
+    leaving: bool = False
+    """It was told to end, to make room."""
     resume_key: bytes = field(default=b"", repr=False)
     """Shared with the client that it belongs to."""
 
@@ -108,6 +112,7 @@ class Broker:
         """Told the new secret: what is written down elsewhere has to follow."""
         self.audit = AuditLog()
         staff.on_end = self._on_end
+        staff.on_away = self._on_away
         self._threads = [
             threading.Thread(target=self._accept, args=(one,), name="rpcnb-accept", daemon=True)
             for one in listeners
@@ -344,7 +349,8 @@ class Broker:
             if self._closing:
                 message = "the server is stopping"
                 raise SessionError(message)
-            if len(self.live_sessions()) >= self._limits.sessions:
+            staying = sum(not record.leaving for record in self.live_sessions())
+            if staying >= self._limits.sessions and not self._make_room():
                 message = f"the server has {self._limits.sessions} sessions open, its limit"
                 raise SessionError(message)
             self._records[record.session_id] = record
@@ -353,6 +359,31 @@ class Broker:
                 if oldest is None:
                     break
                 del self._records[oldest.session_id]
+
+    def _on_away(self, session_id: str, away: bool) -> None:  # noqa: FBT001 -- as its type says
+        with self._news:
+            record = self._records.get(session_id)
+            if record is None:
+                return
+            record.away_since = time.monotonic() if away else None
+            abandoned = [r for r in self.live_sessions() if r.away_since and not r.leaving]
+            if len(abandoned) > self._limits.detached_sessions:
+                self._make_room()
+
+    def _make_room(self) -> bool:
+        """End the session that nobody has been connected to for longest; False when there is none."""
+        waiting = [
+            (r.away_since, r) for r in self.live_sessions() if r.away_since and not r.leaving
+        ]
+        if not waiting:
+            return False
+        _, oldest = min(waiting, key=lambda pair: pair[0])
+        oldest.leaving = True
+        LOG.info("session %s ends: others need its place", oldest.session_id)
+        threading.Thread(  # it may want what its own connection's thread holds
+            target=self._staff.end, args=(oldest.session_id, oldest.pid), name="rpcnb-end"
+        ).start()
+        return True
 
     def _on_end(self, session_id: str, code: int) -> None:
         with self._news:

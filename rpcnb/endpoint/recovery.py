@@ -113,21 +113,28 @@ class Grace:
         To be recovered; ended when nobody comes back.
     seconds : float
         For how long.
+    away : callable
+        Told whether the peer is gone.
     """
 
-    def __init__(self, connection: Connection, seconds: float) -> None:
+    def __init__(
+        self, connection: Connection, seconds: float, away: Callable[[bool], None]
+    ) -> None:
         self._connection = connection
         self._seconds = seconds
+        self._away = away
         self._timer: Timer | None = None
 
     def begin(self, error: TransportError) -> None:
         """Begin to count."""
         del error
         self._timer = TIMERS.call_later(self._seconds, self._expire)
+        self._away(True)
 
     def over(self) -> None:
         """Stop counting: the peer is back."""
         self.stop()
+        self._away(False)
 
     def stop(self) -> None:
         """Stop counting."""

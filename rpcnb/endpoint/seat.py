@@ -7,7 +7,7 @@ session another client takes up, leaves everything behind: handles, and calls th
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import ProtocolError, TransportError
@@ -22,7 +22,6 @@ from rpcnb.wire.resumable import ResumableV1
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeAlias
 
     from rpcnb.core.limits import Limits
     from rpcnb.endpoint.dispatch import Dispatcher
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
     from rpcnb.transport.base import Transport
 
     MakeDispatcher: TypeAlias = Callable[[RPCSession, Ticket, DueQueue | None], Dispatcher]
+    Away: TypeAlias = Callable[[bool], None]
+    """Told whether nobody is connected."""
     Closer: TypeAlias = Callable[[str], None]
     """Closes a session, telling the peer why."""
 
@@ -41,6 +42,10 @@ class Post(NamedTuple):
     close: Closer
     take: Callable[[Transport, Ticket], None]
     """Hands it another connection."""
+
+
+Opened: TypeAlias = "Callable[[Post], Away | None]"
+"""Told what others may do with a session that is open; returns whom to tell who is away."""
 
 
 class Tenure(NamedTuple):
@@ -79,11 +84,16 @@ class Seat:
         self._due: DueQueue
         self.stream = PumpedStream(self._wake, limits.calls_in_flight)
         """The session's default stream."""
+        self.tell_away: Away | None = None
         self._news = threading.Condition()
         self._closing = False
         self._connection: Connection
         self._dispatcher: Dispatcher
         self._session: RPCSession
+
+    def _be_away(self, away: bool) -> None:  # noqa: FBT001 -- its one argument
+        if self.tell_away is not None:
+            self.tell_away(away)
 
     def _wake(self) -> None:
         self._due.put(self.stream.run_pending)
@@ -123,7 +133,7 @@ class Seat:
         protocol = ResumableV1(Side.SERVER, epoch=ticket.epoch, limits=limits)
         connection = dispatcher.connection = Connection(transport, protocol, dispatcher)
         if self._tenure.grace > 0:
-            connection.recovery = Grace(connection, self._tenure.grace)
+            connection.recovery = Grace(connection, self._tenure.grace, self._be_away)
             HEARTBEATS.watch(Pulse(connection, asks=False))
         with self._news:
             self._connection, self._dispatcher, self._due = connection, dispatcher, due
@@ -154,8 +164,12 @@ class Seat:
         """Wait for another client where one may come; False when the session is over."""
         with self._news:
             if self._connection is connection and isinstance(connection.reason, PeerDetached):
+                self._be_away(True)
                 self._news.wait_for(
                     lambda: self._closing or self._connection is not connection,
                     self._tenure.lease,
                 )
-            return self._connection is not connection and not self._closing
+            if self._connection is connection or self._closing:
+                return False
+        self._be_away(False)
+        return True

@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from rpcnb.core.errors import SessionError, TransportError
 from rpcnb.endpoint.relay import Relay
-from rpcnb.endpoint.seat import Post
+from rpcnb.endpoint.seat import Opened, Post
 from rpcnb.endpoint.worker import STOPPING
 from rpcnb.endpoint.zygote import Ticket, Work, Zygote
 from rpcnb.transport.descriptor import send_descriptor
 
 if TYPE_CHECKING:
+    from rpcnb.endpoint.seat import Away
     from rpcnb.transport.base import Transport
 
 LOG = logging.getLogger("rpcnb.staff")
@@ -36,9 +37,11 @@ HIRE_TIMEOUT = 10.0
 RELAY_TIMEOUT = 2.0
 """Seconds in which a peer gets the last words of a session that was closed."""
 
-ThreadWork: TypeAlias = "Callable[[Transport, Ticket, Callable[[Post], None]], None]"
+ThreadWork: TypeAlias = "Callable[[Transport, Ticket, Opened], None]"
 """What a session's thread runs; it hands back what others may do with the session."""
 
+OnAway: TypeAlias = Callable[[str, bool], None]
+"""Told the session id, and whether nobody is connected to it."""
 OnEnd: TypeAlias = Callable[[str, int], None]
 """Told the session id and how its worker ended: exit status, or the negative of a signal."""
 
@@ -47,6 +50,7 @@ class Staff(ABC):
     """Runs sessions on connections that have been greeted."""
 
     on_end: OnEnd
+    on_away: OnAway = staticmethod(lambda _session_id, _gone: None)
     function_count: int = 0
     """How many functions its sessions offer; known once started, where that is not this process."""
 
@@ -159,6 +163,8 @@ class ProcessStaff(Staff):
                 elif "refused" in report:
                     self._refused[report["refused"]] = report["reason"]
                 self._news.notify_all()
+            if "away" in report:
+                self.on_away(report["away"], report["gone"])
             if "ended" in report:
                 self._working.discard(report["ended"])
                 self.on_end(report["ended"], report["code"])
@@ -281,11 +287,12 @@ class ThreadStaff(Staff):
                 del self._threads[ticket.session_id], self._posts[ticket.session_id]
             self.on_end(ticket.session_id, code)
 
-    def _enter(self, session_id: str, post: Post) -> None:
+    def _enter(self, session_id: str, post: Post) -> Away:
         with self._lock:
             self._posts[session_id] = post
         if self._closing:  # while it was being opened
             post.close(STOPPING)
+        return lambda away: self.on_away(session_id, away)
 
     def hand_in(self, ticket: Ticket, transport: Transport) -> None:
         """Let the session have the connection."""

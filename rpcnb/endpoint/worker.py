@@ -9,6 +9,7 @@ import shutil
 import signal
 import tempfile
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from rpcnb.endpoint.audit import MOST_REFUSALS, Notes
 from rpcnb.endpoint.dispatch import Dispatcher
 from rpcnb.endpoint.greeting import PIECE
 from rpcnb.endpoint.serve_memory import AdoptedMemory
-from rpcnb.endpoint.zygote import Ticket
+from rpcnb.endpoint.zygote import AWAY, BACK, Ticket
 from rpcnb.session.functions import REGISTRY, FunctionRegistry
 from rpcnb.transport.descriptor import adopt, receive_descriptor
 from rpcnb.transport.pipes import consider
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from rpcnb.core.roles import Role
     from rpcnb.endpoint.due import DueQueue
-    from rpcnb.endpoint.seat import Post
+    from rpcnb.endpoint.seat import Away, Opened, Post
     from rpcnb.session.base import RPCSession
     from rpcnb.session.interrupts import SignalInterrupter
     from rpcnb.session.streams import ExecutionStream
@@ -104,7 +105,7 @@ def serve_on_thread(
     service: Service,
     transport: Transport,
     ticket: Ticket,
-    opened: Callable[[Post], None],
+    opened: Opened,
 ) -> None:
     """Serve one session on a thread of the server's process."""
     with tempfile.TemporaryDirectory(prefix="rpcnb-", ignore_cleanup_errors=True) as folder:
@@ -115,7 +116,7 @@ def serve(
     transport: Transport,
     ticket: Ticket,
     service: Service,
-    opened: Callable[[Post], None],
+    opened: Opened,
     folder: Path,
     *,
     interrupter: SignalInterrupter | None = None,
@@ -128,7 +129,7 @@ def serve(
     transport : Transport
         Greeted; owned from here on.
     opened : callable
-        Told what others may do with the session.
+        Told what others may do with the session; returns whom to tell when nobody is connected.
     folder : path
         For the session's files.
     interrupter : SignalInterrupter, optional
@@ -164,7 +165,7 @@ def serve(
         return
     try:
         seat.open(session, transport, ticket)
-        opened(Post(seat.close, seat.take))
+        seat.tell_away = opened(Post(seat.close, seat.take))
         seat.run()
     finally:
         refusals.tell_counts(session)
@@ -260,7 +261,7 @@ def _end_soon() -> None:
     watchdog.start()
 
 
-def _open_to_others(door: socket.socket, post: Post) -> None:
+def _open_to_others(door: socket.socket, post: Post) -> Away:
     """Let SIGTERM end the session in an orderly way, and other connections come in."""
 
     # On a thread of its own: closing interrupts the call on this one, in the middle of the closing.
@@ -269,6 +270,12 @@ def _open_to_others(door: socket.socket, post: Post) -> None:
 
     signal.signal(signal.SIGTERM, close)
     threading.Thread(target=_attend, args=(door, post), name="rpcnb-door", daemon=True).start()
+    return partial(_tell_away, door)
+
+
+def _tell_away(door: socket.socket, away: bool) -> None:  # noqa: FBT001 -- as its type says
+    with suppress(OSError):  # the zygote is gone
+        door.send(AWAY if away else BACK)
 
 
 def _attend(door: socket.socket, post: Post) -> None:

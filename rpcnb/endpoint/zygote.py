@@ -40,6 +40,8 @@ Work: TypeAlias = "Callable[[int, Ticket, Path, socket.socket], None]"
 """What a worker runs: given its connection's descriptor, its ticket, the path of its folder, which
 it makes when it needs one, and the socket on which further connections come."""
 
+AWAY, BACK = b"a", b"b"
+"""What a worker says through its door: nobody is connected, somebody is."""
 KILL_AFTER = 5.0
 """Seconds a worker gets to end after SIGTERM."""
 _PR_SET_PDEATHSIG = 1
@@ -99,6 +101,7 @@ class Zygote:
         self._workers: dict[int, str] = {}
         self._doors: dict[str, socket.socket] = {}
         """Session -> where its further connections are handed in."""
+        self._selector = selectors.DefaultSelector()
 
     def run(self) -> NoReturn:
         """Serve until the broker goes; never returns."""
@@ -126,14 +129,18 @@ class Zygote:
             end.setblocking(False)
         signal.set_wakeup_fd(alarm.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # only to be woken
-        with wakeup, alarm, selectors.DefaultSelector() as selector:
+        with wakeup, alarm, self._selector as selector:
             selector.register(self._control, selectors.EVENT_READ)
             selector.register(wakeup, selectors.EVENT_READ)
             try:
                 while True:
-                    ready = {key.fileobj for key, _ in selector.select()}
+                    found = [key for key, _ in selector.select()]
+                    ready = {key.fileobj for key in found}
                     if wakeup in ready:
                         wakeup.recv(4096)
+                    for key in found:
+                        if key.data is not None:
+                            self._hear_from(key.data)
                     self._reap(os.WNOHANG)
                     if self._control in ready:
                         self._hire((selector, wakeup, alarm))
@@ -159,7 +166,17 @@ class Zygote:
         inside.close()
         self._workers[pid] = ticket.session_id
         self._doors[ticket.session_id] = door
+        self._selector.register(door, selectors.EVENT_READ, ticket.session_id)
         self._report(started=ticket.session_id, pid=pid)
+
+    def _hear_from(self, session_id: str) -> None:
+        """Pass on whether a worker's client is away."""
+        door = self._doors[session_id]
+        words = door.recv(4096)
+        if words:
+            self._report(away=session_id, gone=words[-1:] == AWAY)
+        else:  # it has ended, or is about to
+            self._selector.unregister(door)
 
     def _hand_in(self, fd: int, ticket: Ticket, note: bytes) -> None:
         """Give a living worker another connection; one that is dead loses it."""
@@ -205,9 +222,15 @@ class Zygote:
             session_id = self._workers.pop(pid, None)
             if session_id is not None:
                 _kill_group(pid)
-                self._doors.pop(session_id).close()
+                self._close_door(session_id)
                 shutil.rmtree(self._folder / session_id, ignore_errors=True)
                 self._report(ended=session_id, code=os.waitstatus_to_exitcode(status))
+
+    def _close_door(self, session_id: str) -> None:
+        door = self._doors.pop(session_id)
+        if door in self._selector.get_map():
+            self._selector.unregister(door)
+        door.close()
 
     def _end_workers(self) -> None:
         for pid in self._workers:

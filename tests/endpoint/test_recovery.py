@@ -114,17 +114,18 @@ def test_it_can_be_stopped_and_told_that_all_is_well(states) -> None:
 
 
 def test_a_session_is_kept_for_its_grace_and_no_longer() -> None:
-    connection = Ended()
-    grace = Grace(connection, 0.05)
+    connection, away = Ended(), []
+    grace = Grace(connection, 0.05, away.append)
     grace.begin(ConnectionClosed("cut"))
     assert connection.settled.wait(SOON)
     assert "gone for 0.05 s" in str(connection.reasons[0])
 
 
 def test_a_peer_that_is_back_stops_the_clock() -> None:
-    connection = Ended()
-    grace = Grace(connection, 0.1)
+    connection, away = Ended(), []
+    grace = Grace(connection, 0.1, away.append)
     grace.begin(ConnectionClosed("cut"))
     grace.over()
     assert not connection.settled.wait(0.2)
+    assert away == [True, False]
     grace.stop()

@@ -6,8 +6,9 @@ import threading
 
 import pytest
 
-from rpcnb.core.errors import RpcnbError, SessionTaken
+from rpcnb.core.errors import HandshakeError, RpcnbError, SessionTaken
 from rpcnb.core.events import SessionState
+from rpcnb.core.limits import Limits
 from rpcnb.endpoint.connect import open_session
 from rpcnb.endpoint.server import Server
 from rpcnb.session.base import CallStatus
@@ -178,3 +179,31 @@ def test_closing_a_server_ends_detached_sessions(start) -> None:
     assert server.sessions == 0
     with pytest.raises(RpcnbError):
         open_session(server.url, token=server.token, name="work")
+
+
+def leave(server, name: str) -> None:
+    open_session(server.url, token=server.token, name=name).detach()
+
+
+def test_of_too_many_sessions_that_wait_the_oldest_one_ends(start, eventually) -> None:
+    server = start(limits=Limits(detached_sessions=2))
+    for name in ("one", "two", "three"):
+        before = server.sessions
+        leave(server, name)
+        assert eventually(lambda n=before: server.sessions == min(n + 1, 2))
+    with open_session(server.url, token=server.token, name="two") as two:
+        assert call(two, "t.increase") == 1
+        assert two.agreement.epoch == 2  # taken up
+    assert eventually(lambda: server.sessions == 1)
+
+
+def test_sessions_that_wait_make_room_for_new_ones(start, eventually) -> None:
+    server = start(limits=Limits(sessions=2))
+    with open_session(server.url, token=server.token, name="mine") as mine:
+        leave(server, "left")
+        assert eventually(lambda: any(r.away_since for r in server._broker.live_sessions()))
+        with open_session(server.url, token=server.token) as other:
+            assert call(other, "t.increase") == 1
+            with pytest.raises(HandshakeError, match="2 sessions open"):
+                open_session(server.url, token=server.token)
+        assert call(mine, "t.increase") == 2

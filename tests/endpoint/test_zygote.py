@@ -183,3 +183,19 @@ def test_a_living_worker_is_handed_further_connections_and_a_dead_one_none(tmp_p
             assert hear(reports)["code"] == -signal.SIGKILL
             with hire(control, 4) as here:
                 assert here.recv(4096) == b""
+
+
+def test_a_worker_can_say_that_its_client_is_away(tmp_path) -> None:
+    def come_and_go(fd: int, ticket: Ticket, folder: Path, door: socket.socket) -> None:
+        for words in (zygote.AWAY, zygote.BACK):
+            door.send(words)
+            socket.socket(fileno=os.dup(fd)).recv(1)
+
+    with running(tmp_path, come_and_go) as (control, reports, _):
+        hear(reports)
+        with hire(control) as here:
+            hear(reports)
+            for gone in (True, False):
+                assert hear(reports) == {"away": TICKET.session_id, "gone": gone}
+                here.sendall(b"x")
+            assert "ended" in hear(reports)
