@@ -12,6 +12,17 @@ def port_number(text: str) -> int:
     return int(text)
 
 
+def seconds(text: str) -> float:
+    """Read a length of time; the type of an option."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:  # neither negative, nor endless, nor no number
+        raise ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value
+
+
 def host_and_port(text: str) -> tuple[str, int]:
     """Read ``host:port``, with brackets around an IPv6 address; the type of an option."""
     host, separator, port = text.rpartition(":")

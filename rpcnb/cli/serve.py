@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rpcnb.cli.failure import CommandFailed, of_the_user
-from rpcnb.cli.options import host_and_port, port_number
+from rpcnb.cli.options import host_and_port, port_number, seconds
 from rpcnb.cli.servers import how_to_connect, short_address, token_for
 
 if TYPE_CHECKING:
@@ -90,6 +90,27 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         help="hold arrays in this library instead of NumPy: torch, or module:Class",
     )
     add("--forward", metavar="HOST:PORT", help="serve another server's session: a gateway")
+    add(
+        "--grace",
+        type=seconds,
+        default=3600,
+        metavar="SECONDS",
+        help="how long a session waits for a lost client (3600)",
+    )
+    add(
+        "--lease",
+        type=seconds,
+        default=86400,
+        metavar="SECONDS",
+        help="how long a session that was left waits (86400)",
+    )
+    add(
+        "--drain",
+        type=seconds,
+        default=30,
+        metavar="SECONDS",
+        help="how long running calls may go on at the end (30)",
+    )
     add(
         "--in-process",
         action="store_true",
@@ -184,6 +205,9 @@ def make_server(args: argparse.Namespace) -> Server:
         allow_exec=args.allow_exec,
         open_next=_next_hop(args.forward) if args.forward else None,
         in_process=args.in_process,
+        grace=args.grace,
+        lease=args.lease,
+        drain=args.drain,
         connection_file=args.connection_file,
         audit_log=args.audit_log,
     )

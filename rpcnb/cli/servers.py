@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rpcnb.endpoint.credentials import ConnectionFile
 
-PATIENCE = 15.0
+PATIENCE = 40.0
 """Seconds a server gets to stop: longer than its workers get."""
 NONE_RUNS = "no server of yours runs here; start one with: rpcnb serve FILE.py"
 

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     """Closes a session, telling the peer why."""
 
 
+DRAIN_POLL = 0.02
+"""Seconds between looks whether all calls have ended."""
+
+
 class Post(NamedTuple):
     """What those outside may do with a session that is being served."""
 
@@ -49,12 +53,14 @@ Opened: TypeAlias = "Callable[[Post], Away | None]"
 
 
 class Tenure(NamedTuple):
-    """For how long a session is kept that nobody is connected to."""
+    """For how long what is kept."""
 
     grace: float
-    """Seconds, when the client is gone without a word."""
+    """Seconds for a session whose client is gone without a word."""
     lease: float
-    """Seconds, when it said that it would be back, or that somebody would."""
+    """Seconds for one whose client said that it would be back, or that somebody would."""
+    drain: float = 0.0
+    """Seconds for calls that run when the session is told to end."""
 
 
 class Seat:
@@ -141,11 +147,17 @@ class Seat:
         connection.ensure_background()
 
     def close(self, reason: str) -> None:
-        """End the session, telling the client why.  Safe in a signal handler."""
+        """End the session when its calls have ended, or their time is up; tell the client why."""
         with self._news:
             self._closing = True
             self._news.notify_all()
+        deadline, pause = Deadline.after(self._tenure.drain), threading.Event()
+        while self._is_busy() and not deadline.expired():
+            pause.wait(DRAIN_POLL)
         self._connection.close(reason)
+
+    def _is_busy(self) -> bool:
+        return self._connection.reason is None and bool(self._dispatcher.calls or self._due.inbox)
 
     def run(self) -> None:
         """Run the calls of the default stream on this thread until the session is over."""

@@ -91,6 +91,8 @@ class Server:
     grace, lease : float [s]
         How long a session waits for a client that is gone without a word, and for anybody when its
         client detached. With 0 it ends at once.
+    drain : float [s]
+        How long calls that run may go on when the server is closed.
 
     Notes
     -----
@@ -116,6 +118,7 @@ class Server:
         grace: float = GRACE,
         lease: float = LEASE,
         audit_log: Path | str | None = None,
+        drain: float = 0.0,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._listen_url = url or listening_url(host, port)
@@ -133,6 +136,7 @@ class Server:
             open_next=open_next,
             grace=grace,
             lease=lease,
+            drain=drain,
             limits=limits,
         )
         self.in_process = not forking_is_safe() if in_process is None else in_process
@@ -244,6 +248,7 @@ class Server:
             lambda: prepare(service, load),
             lambda fd, ticket, folder, door: run_worker(fd, ticket, service, folder, door),
             ignore_end,
+            service.drain,
         )
 
     def _describe(self, keyring: Keyring) -> ConnectionFile:

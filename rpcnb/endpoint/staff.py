@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rpcnb.core.errors import SessionError, TransportError
 from rpcnb.endpoint.relay import Relay
@@ -118,7 +118,9 @@ class ProcessStaff(Staff):
         Called on a thread of this object.
     """
 
-    def __init__(self, prepare: Callable[[], object], work: Work, on_end: OnEnd) -> None:
+    def __init__(
+        self, prepare: Callable[[], object], work: Work, on_end: OnEnd, drain: float = 0.0
+    ) -> None:
         self.on_end = on_end
         self._control, theirs = socket.socketpair()
         self._folder = Path(tempfile.mkdtemp(prefix="rpcnb-"))
@@ -134,7 +136,7 @@ class ProcessStaff(Staff):
         pid = os.fork()
         if pid == 0:
             self._control.close()
-            _run_zygote(theirs, prepare, work, self._folder)
+            Zygote(theirs, prepare, work, self._folder, drain).run()
         theirs.close()
         self.pid = pid
         self._reports = self._control.makefile("rb")
@@ -239,12 +241,6 @@ class ProcessStaff(Staff):
         self.close()
 
 
-def _run_zygote(
-    control: socket.socket, prepare: Callable[[], object], work: Work, folder: Path
-) -> NoReturn:
-    Zygote(control, prepare, work, folder).run()
-
-
 class ThreadStaff(Staff):
     """One thread of this process per session: for teaching, tests, and where forking is unsafe.
 
@@ -317,8 +313,11 @@ class ThreadStaff(Staff):
         with self._lock:
             self._closing = True
             posts, threads = list(self._posts.values()), list(self._threads.values())
-        for post in posts:
-            post.close(STOPPING)
+        closing = [threading.Thread(target=post.close, args=(STOPPING,)) for post in posts]
+        for thread in closing:
+            thread.start()
+        for thread in closing:
+            thread.join()  # all drain at the same time
         for thread in threads:
             thread.join(timeout=HIRE_TIMEOUT)
 

@@ -69,6 +69,8 @@ class Service:
     """Whether sessions run cells, each in its worker process."""
     grace: float = GRACE
     lease: float = LEASE
+    drain: float = 0.0
+    """Seconds for calls that run when the server is told to stop."""
     notes: Notes | None = field(default=None, repr=False)
     """To the audit log, where there is one."""
     limits: Limits = DEFAULT_LIMITS
@@ -154,7 +156,7 @@ def serve(
             LOG.info("session %s did not begin: %s", ticket.session_id, error)
             transport.close()
             return
-    tenure = Tenure(service.grace, service.lease)
+    tenure = Tenure(service.grace, service.lease, service.drain)
     refusals = Refusals(ticket.session_id, service.notes)
     seat = Seat(service.limits, tenure, partial(make_dispatcher, folder, refusals), on_end)
     try:

@@ -88,15 +88,23 @@ class Zygote:
         Run in each worker, which ends when it returns.
     folder : path
         Exists; the workers' folders lie in it. Removed at the end.
+    drain : float [s]
+        How long a worker may go on when it is told to end.
     """
 
     def __init__(
-        self, control: socket.socket, prepare: Callable[[], object], work: Work, folder: Path
+        self,
+        control: socket.socket,
+        prepare: Callable[[], object],
+        work: Work,
+        folder: Path,
+        drain: float = 0.0,
     ) -> None:
         self._control = control
         self._prepare = prepare
         self._work = work
         self._folder = folder
+        self._drain = drain
         self._pid = os.getpid()
         self._workers: dict[int, str] = {}
         self._doors: dict[str, socket.socket] = {}
@@ -235,7 +243,7 @@ class Zygote:
     def _end_workers(self) -> None:
         for pid in self._workers:
             _signal(pid, signal.SIGTERM)
-        patience = time.monotonic() + KILL_AFTER
+        patience = time.monotonic() + KILL_AFTER + self._drain
         while self._workers and time.monotonic() < patience:
             self._reap(os.WNOHANG)
             if self._workers:

@@ -5,7 +5,7 @@ from argparse import ArgumentTypeError
 import pytest
 from hypothesis import given, strategies as st
 
-from rpcnb.cli.options import host_and_port, port_number
+from rpcnb.cli.options import host_and_port, port_number, seconds
 
 
 @given(st.integers(0, 65535))
@@ -28,3 +28,14 @@ def test_a_host_and_its_port_are_read(text: str, read: tuple[str, int]) -> None:
 def test_what_is_no_host_and_port_is_refused(text: str) -> None:
     with pytest.raises(ArgumentTypeError):
         host_and_port(text)
+
+
+@given(st.floats(0, 1e8))
+def test_every_length_of_time_is_read(length: float) -> None:
+    assert seconds(str(length)) == length
+
+
+@pytest.mark.parametrize("text", ["", "-1", "nan", "inf", "1h"])
+def test_what_is_no_length_of_time_is_refused(text: str) -> None:
+    with pytest.raises(ArgumentTypeError, match="seconds"):
+        seconds(text)

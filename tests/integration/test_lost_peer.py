@@ -130,6 +130,37 @@ def test_closing_a_server_tells_clients_whose_calls_run(own_server, remote) -> N
     assert own_server.left_behind() == []
 
 
+def test_calls_that_run_may_finish_when_a_server_drains(start_server, remote, eventually) -> None:
+    with start_server(drain=20.0) as server:
+        session = server.connect()
+        sleep = remote(session, "t.sleep")
+        idle = server.connect()
+        closer = threading.Timer(0.2, server.process.stdin.close)
+        closer.start()
+        began = monotonic()
+        assert sleep(1.0) == 1.0
+        assert eventually(lambda: session.closed)
+        with pytest.raises(RpcnbError, match="the server is stopping"):
+            sleep(0)
+        assert idle.closed
+        closer.join()
+        server.process.wait(10.0)
+        assert monotonic() - began < 10.0
+        server.process.stdin = None
+        assert server.left_behind() == []
+
+
+def test_a_server_that_drains_ends_calls_whose_time_is_up(start_server, remote) -> None:
+    with start_server(drain=0.5) as server:
+        session = server.connect()
+        sleep = remote(session, "t.sleep")
+        threading.Timer(0.2, server.process.stdin.close).start()
+        with pytest.raises(RpcnbError, match="the server is stopping"):
+            sleep(60)
+        server.process.wait(10.0)
+        server.process.stdin = None
+
+
 def test_a_server_with_a_stuck_worker_still_closes(own_server, remote) -> None:
     session = own_server.connect()
     stubborn = remote(session, "t.stubborn")
