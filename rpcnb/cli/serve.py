@@ -90,6 +90,20 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         help="hold arrays in this library instead of NumPy: torch, or module:Class",
     )
     add("--forward", metavar="HOST:PORT", help="serve another server's session: a gateway")
+    _add_times(parser)
+    add(
+        "--in-process",
+        action="store_true",
+        help="run sessions in threads of this process instead of worker processes",
+    )
+    _add_tvm(parser)
+    levels = ["debug", "info", "warning", "error"]
+    add("--log-level", choices=levels, default="warning", help="of the log on stderr (warning)")
+
+
+def _add_times(parser: argparse.ArgumentParser) -> None:
+    """Declare how long what is kept."""
+    add = parser.add_argument
     add(
         "--grace",
         type=seconds,
@@ -111,14 +125,6 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long running calls may go on at the end (30)",
     )
-    add(
-        "--in-process",
-        action="store_true",
-        help="run sessions in threads of this process instead of worker processes",
-    )
-    _add_tvm(parser)
-    levels = ["debug", "info", "warning", "error"]
-    add("--log-level", choices=levels, default="warning", help="of the log on stderr (warning)")
 
 
 def _add_tvm(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from rpcnb.core.errors import ProtocolError, TransportError
 from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.due import DueQueue
 from rpcnb.endpoint.handler import PeerDetached
-from rpcnb.endpoint.heartbeat import HEARTBEATS, Pulse
+from rpcnb.endpoint.heartbeat import HEARTBEATS, Pulse, is_worthwhile
 from rpcnb.endpoint.recovery import GO_ON_TIMEOUT, TAKEN, Grace
 from rpcnb.session.streams import PumpedStream
 from rpcnb.wire.messages import Goodbye, Side
@@ -140,7 +140,8 @@ class Seat:
         connection = dispatcher.connection = Connection(transport, protocol, dispatcher)
         if self._tenure.grace > 0:
             connection.recovery = Grace(connection, self._tenure.grace, self._be_away)
-            HEARTBEATS.watch(Pulse(connection, asks=False))
+            if is_worthwhile(transport.local_address):
+                HEARTBEATS.watch(Pulse(connection, asks=False))
         with self._news:
             self._connection, self._dispatcher, self._due = connection, dispatcher, due
             self._news.notify_all()

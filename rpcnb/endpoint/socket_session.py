@@ -27,7 +27,7 @@ from rpcnb.endpoint import callback, transfer
 from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.credentials import place_of
 from rpcnb.endpoint.forks import forget_in_children
-from rpcnb.endpoint.heartbeat import HEARTBEATS, Pulse
+from rpcnb.endpoint.heartbeat import HEARTBEATS, Pulse, is_worthwhile
 from rpcnb.endpoint.housekeeper import HOUSEKEEPER
 from rpcnb.endpoint.interrupt import MAIN_THREAD, InterruptShield
 from rpcnb.endpoint.queued import QueuedCall, QueuedCalls, QueueingSession
@@ -124,7 +124,8 @@ class SocketSession(SocketCopies, QueueingSession):
         self._connection = Connection(transport, protocol, self, self._released)
         if reach is not None:
             self._connection.recovery = Comeback(self._connection, reach, self._tell)
-            HEARTBEATS.watch(Pulse(self._connection, self._tell, asks=True))
+            if is_worthwhile(transport.peer_address):
+                HEARTBEATS.watch(Pulse(self._connection, self._tell, asks=True))
         self._connection.ensure_background()
         self._waiter = Waiter(self, self._connection, self._shield)
         self.queued = QueuedCalls(self._connection, self._waiter, self._shield)

@@ -11,7 +11,14 @@ from rpcnb.core.deadline import Deadline
 from rpcnb.core.events import SessionState
 from rpcnb.endpoint import heartbeat
 from rpcnb.endpoint.connect import open_session
-from rpcnb.endpoint.heartbeat import BEAT, DEAD_AFTER, SUSPECT_AFTER, Heartbeats, Pulse
+from rpcnb.endpoint.heartbeat import (
+    BEAT,
+    DEAD_AFTER,
+    SUSPECT_AFTER,
+    Heartbeats,
+    Pulse,
+    is_worthwhile,
+)
 from rpcnb.endpoint.server import Server
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.testing import FaultProxy
@@ -142,3 +149,11 @@ def test_a_session_behind_a_stalled_way_is_given_up_and_comes_back(tmp_path, eve
         way.flow()
         assert session.call_func(one) == 1
         assert eventually(lambda: session.state is SessionState.LIVE)
+
+
+def test_only_what_can_vanish_is_watched() -> None:
+    assert is_worthwhile("tcp://127.0.0.1:1")
+    assert is_worthwhile("tls://10.0.0.1:1?sha256=x")
+    assert not is_worthwhile("unix:unnamed")
+    assert not is_worthwhile("unix:///tmp/a.sock")
+    assert not is_worthwhile("memory://1")
