@@ -118,6 +118,9 @@ _PUBLIC = {
 
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names.split()}
 
+_MODULES = frozenset({"tvm"})
+"""Modules for people, found without an import of their own."""
+
 __all__ = sorted(_HOME)  # noqa: PLE0605 - a plain list of strings, computed from the table
 
 
@@ -138,6 +141,8 @@ sys.modules[__name__].__class__ = _Package
 
 def __getattr__(name: str) -> object:
     """Import a public name from the module that defines it, once."""
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_HOME[name]), name)
@@ -145,4 +150,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted({*globals(), *_HOME, *_MODULES})

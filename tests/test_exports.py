@@ -99,6 +99,11 @@ def test_manager_is_the_object_whoever_imports_the_module_first(
     assert run_python(code).split() == ["SessionManager", "True"]
 
 
+def test_the_module_about_tvm_needs_no_import_of_its_own(run_python: Callable[[str], str]) -> None:
+    code = "import rpcnb; print(rpcnb.tvm.Tracker.__name__, 'tvm' in dir(rpcnb))"
+    assert run_python(code).split() == ["Tracker", "True"]
+
+
 def test_importing_rpcnb_loads_nothing_heavy(loaded_by: Callable[..., set[str]]) -> None:
     assert set() == HEAVY & loaded_by("rpcnb")
 
