@@ -81,8 +81,38 @@ def test_all_run_without_complaint_and_stay_on_this_machine(
     assert failures == {name: [] for name in TUTORIALS}
     assert {n: o.complaints for n, o in opened.items() if o.complaints} == {}
     assert {n: o.outside for n, o in opened.items() if o.outside} == {}
+    check_quickstart(Outputs(opened[TUTORIALS[0]].path))
+    check_arrays(Outputs(opened[TUTORIALS[1]].path))
     check_calls(Outputs(opened[TUTORIALS[2]].path))
     check_sessions(Outputs(opened[TUTORIALS[3]].path))
+
+
+def check_quickstart(shown: Outputs) -> None:
+    assert "8 functions on demo" in shown["remote.functions"]
+    assert "u8[1281, 1920, 3]" in shown["picture = remote.array"]
+    assert "blurred 1281 x 1920 pixels" in shown["blurred = blur("]
+    assert "u8[600, 900, 3]" in shown["middle = blurred["]
+    assert "a.to_numpy()" in shown["np.asarray(blurred)"]
+    assert "blurred 427 x 640" in shown["await call"]
+    assert shown["counting.cancel()"].endswith("True")
+    assert "cancelled" in shown["RemoteCancelled"]
+    assert shown["islice("] == "[2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47]"
+    assert "slope 2.9" in shown["callback=note"]
+    assert "Remote traceback" in shown['sigma="wide"']
+    assert "11 handles" in shown["garden.free()"]
+    assert "disconnected from demo" in shown["%disconnect_remote"]
+
+
+def check_arrays(shown: Outputs) -> None:
+    assert "f64[1797, 64] 898.5 KiB ∈ [0, 16]" in shown["X.summary()"]
+    assert "f64[1797, 2]" in shown["pca.transform(X)"]
+    assert "as here: True" in shown["fit_transform(digits.data)"]
+    assert "f64[427, 640]" in shown["fftshift"]
+    assert "shares memory: True | masked copy: False" in shown["view += 100"]
+    assert "pins=2097152" in shown["del big"]
+    assert shown["corner.copy()"] == "[24]"
+    assert "898.5 KiB" in shown["except rpcnb.ImplicitTransferError"]
+    assert "(1797, 64)" in shown["implicit_transfers"]
 
 
 def check_calls(shown: Outputs) -> None:
