@@ -219,7 +219,7 @@ class TVMLink:
             else:
                 self._send_in_pieces(buffers, self._progress)
         except TransportError as error:
-            raise self.end(error) from error
+            raise self._last_words(error) from error
 
     def _send_in_pieces(self, buffers: Sequence[Buffer], progress: Progress) -> None:
         *heads, payload = buffers
@@ -269,7 +269,10 @@ class TVMLink:
                 self._receive()
         except (TransportError, ProtocolError) as error:
             raise self.end(error) from error
-        packet = self._arrived.popleft()
+        return self._checked(self._arrived.popleft())
+
+    def _checked(self, packet: Packet) -> Packet:
+        """Return an answer; raise where it is the end of the session instead."""
         if isinstance(packet, Shutdown):
             message = (
                 f"the process of this session on {self.name} ended during the call; connect again. "
@@ -279,6 +282,18 @@ class TVMLink:
         if isinstance(packet, Raised) and packet.message.startswith(TIMED_OUT):
             raise self.end(DeadlineExceeded(packet.message.removeprefix(TIMED_OUT)))
         return packet
+
+    def _last_words(self, error: TransportError) -> Exception:
+        """Return why nothing can be sent: what the server said before it closed goes first."""
+        with suppress(TransportError, ProtocolError):  # it is over, which is known
+            while self.transport.wait_readable(0):
+                self._receive()
+        try:
+            for packet in self._arrived:
+                self._checked(packet)
+        except RpcnbError as said:
+            return said
+        return self.end(error)
 
     def _receive(self) -> None:
         if self._options is not None and len(self._owed) > 1:
@@ -326,7 +341,7 @@ class TVMLink:
             while self._owed and self.transport.wait_readable(0):
                 self._receive()
                 while self._arrived and self._owed:
-                    self._owed.popleft()(self._arrived.popleft())
+                    self._owed.popleft()(self._checked(self._arrived.popleft()))
             if not self._owed:
                 self._send_released()
         except RpcnbError as error:  # the next request says so

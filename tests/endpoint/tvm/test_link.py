@@ -15,7 +15,9 @@ from rpcnb.core.errors import (
     SessionClosed,
     WorkerDied,
 )
-from rpcnb.wire.tvm.packets import Code, Raised, Shutdown, SystemCall
+from rpcnb.endpoint.tvm.link import TVMLink
+from rpcnb.transport.memory import memory_pair
+from rpcnb.wire.tvm.packets import Code, Raised, Shutdown, SystemCall, encode
 from rpcnb.wire.tvm.values import TVMDevice, TVMDType, TVMPointer, TVMTensor
 
 
@@ -111,3 +113,26 @@ def test_a_forked_child_has_no_session(tvm_session) -> None:
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert tvm_session.get_function("x") is None
+
+
+def test_the_end_is_heard_also_in_the_answer_to_a_release(
+    tvm_peer, tvm_session, eventually
+) -> None:
+    tvm_peer.functions["echo"] = lambda value: (1, value)
+    echo, other = tvm_session.get_function("echo"), tvm_session.get_function("echo")
+    tvm_peer.system[Code.FREE_HANDLE] = lambda *_: Raised("RPCSessionTimeoutError: time is up")
+    tvm_session.free_handle(other.handle, other.type_code)
+    assert eventually(lambda: tvm_peer.count(Code.FREE_HANDLE) == 1)
+    with pytest.raises((SessionClosed, DeadlineExceeded), match="time is up"):
+        tvm_session.call_func(echo, (1,))
+    with pytest.raises(SessionClosed, match="time is up"):
+        tvm_session.call_func(echo, (1,))
+
+
+def test_what_was_said_before_the_connection_closed_is_the_reason(tvm_session) -> None:
+    near, far = memory_pair()
+    link = TVMLink(near, "board", lambda _: None)
+    far.send(encode(Raised("RPCSessionTimeoutError: time is up")))
+    far.close()
+    with pytest.raises(DeadlineExceeded, match="time is up"):
+        link.ask(SystemCall(Code.DEV_GET_CURRENT_STREAM, (TVMDevice(1, 0),)), what="it")
