@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
+from IPython.display import display
 
 from rpcnb.core.errors import RemoteError
-from rpcnb.core.visible import coloured, without_colours
+from rpcnb.core.visible import coloured, visible, without_colours
 from rpcnb.notebook.arguments import find_remote, parse
 from rpcnb.notebook.cell_output import CellOutput
+from rpcnb.notebook.displays import quiet
 from rpcnb.notebook.errors import as_one_line, show_as
 from rpcnb.remote.cells import get_name, run_cell, set_name
 
@@ -34,6 +36,7 @@ class CellMagics(Magics):
         help="set these over there first",
     )
     @argument("--out", nargs="+", default=(), metavar="VAR", help="bind these here afterwards")
+    @argument("--where", action="store_true", help="say above the output where the cell runs")
     def remote(self, line: str, cell: str) -> None:
         """Run this cell over there, in the session's own namespace.
 
@@ -45,6 +48,10 @@ class CellMagics(Magics):
         with as_one_line():
             args = parse(self.remote, line)
             remote = find_remote(self._namespace, args.name)
+            if args.where:
+                where = f"on {remote.name}"
+                bundle = {"text/plain": visible(where), "text/html": quiet(where)}
+                display(bundle, raw=True)
             for name in args.given:
                 if name not in self._namespace:
                     raise ValueError(f"--in {name}: there is no such variable here")

@@ -77,7 +77,7 @@ class ModeMagic(Magics):
         text = "".join(lines)
         if self.there is None or not text.strip() or _STAYS.match(text):
             return lines
-        return [f"%%remote {self.there}\n", *lines]
+        return [f"%%remote {self.there} --where\n", *lines]
 
     def uninstall(self) -> None:
         """Let cells run here again, for good."""

@@ -34,7 +34,7 @@ def offered(shell: Shell, line: str) -> list[str]:
         ("%remote_mode ", ["allow", "async", "forbid", "lab", "log", "off", "remote", "sync"]),
         ("%%remote ", ["lab", "remote"]),
         ("%%remote lab --in ke", ["kept"]),
-        ("%%remote --", ["--help", "--in", "--out"]),
+        ("%%remote --", ["--help", "--in", "--out", "--where"]),
         ("%connect_remote h:1 --t", ["--timeout", "--token-file", "--trust"]),
     ],
 )

@@ -26,7 +26,8 @@ def test_the_following_cells_run_there_until_it_is_off(connected: Shell) -> None
     assert "cells run on lab" in connected.run("%remote_mode remote").stdout
     connected.run("only_there = 5")
     assert "only_there" not in connected.shell.user_ns
-    assert connected.run("only_there").outputs[0].data["text/plain"] == "5"
+    shown = connected.run("only_there").outputs
+    assert [output.data["text/plain"] for output in shown] == ["on lab", "5"]
     connected.run("%remote_mode off")
     assert "NameError" in connected.fail("only_there")
     assert connected.run("%%remote\nonly_there").outputs[0].data["text/plain"] == "5"
