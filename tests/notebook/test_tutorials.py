@@ -32,7 +32,7 @@ def test_the_notebook_about_handles_does_what_it_says(folders: None) -> None:
     assert ran["del a"].startswith("1,048,576 bytes over there")
     assert ran["xdel"] == "0 bytes over there\n"
     assert "a view that keeps 8,388,608 bytes alive" in ran["corner = big["]
-    assert ran["corner.copy()"] == "80 bytes over there\n"
+    assert ran["corner.copy()"].endswith("\n80 bytes over there\n")
     assert ran["kept = ["] == "7 MiB over there\n"
     assert ran["del kept"] == "1 MiB over there\n"
     assert "(freed)> was freed" in ran["with make(1)"]
