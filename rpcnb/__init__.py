@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         OutcomeUnknown as OutcomeUnknown,
         PermissionDenied as PermissionDenied,
         ProtocolError as ProtocolError,
+        QuotaExceeded as QuotaExceeded,
         RemoteCancelled as RemoteCancelled,
         RemoteError as RemoteError,
         RemoteInterrupted as RemoteInterrupted,
@@ -95,7 +96,7 @@ _PUBLIC = {
         AddressError ArrayMismatch AuthenticationError CodecError ConnectError ConnectionClosed
         DeadlineExceeded DecodeError DeviceError EncodeError FunctionNotFound HandshakeError
         ImplicitTransferError IntegrityError InvalidHandle LeakedHandleWarning LimitExceeded LocalProtocolError
-        OutcomeUnknown PermissionDenied ProtocolError RemoteCancelled RemoteError
+        OutcomeUnknown PermissionDenied ProtocolError QuotaExceeded RemoteCancelled RemoteError
         RemoteInterrupted RemoteProtocolError RemoteWarning RpcnbError RpcnbWarning
         SessionClosed SessionError SessionTaken TransportError TransportTimeout WorkerDied
     """,

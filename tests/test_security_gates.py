@@ -151,6 +151,6 @@ def test_security_md_states_the_limits_in_force() -> None:
     rows = re.findall(
         r"^\| `(\w+)` \| ([\d,]+) ?(\w*) \|", SECURITY_MD.read_text("utf-8"), re.MULTILINE
     )
-    factor = {"": 1, "s": 1, "KiB": 1024, "MiB": 1024**2}
+    factor = {"": 1, "s": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
     stated = {name: int(number.replace(",", "")) * factor[unit] for name, number, unit in rows}
     assert asdict(DEFAULT_LIMITS) == stated

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentTypeError
 
 
@@ -30,3 +31,11 @@ def host_and_port(text: str) -> tuple[str, int]:
     if not (separator and host):
         raise ArgumentTypeError(f"{text!r} is no HOST:PORT")
     return host, port_number(port)
+
+
+def size(text: str) -> int:
+    """Read a size such as ``512M`` or ``16G``, in bytes; the type of an option."""
+    match = re.fullmatch(r"(\d{1,6})([KMGT])", text.upper().removesuffix("B").removesuffix("I"))
+    if match is None:
+        raise ArgumentTypeError(f"{text!r} is no size: write 512M or 16G")
+    return int(match[1]) << 10 * ("KMGT".index(match[2]) + 1)

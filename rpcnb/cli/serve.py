@@ -9,11 +9,12 @@ import signal
 import sys
 import traceback
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rpcnb.cli.failure import CommandFailed, of_the_user
-from rpcnb.cli.options import host_and_port, port_number, seconds
+from rpcnb.cli.options import host_and_port, port_number, seconds, size
 from rpcnb.cli.servers import how_to_connect, short_address, token_for
 
 if TYPE_CHECKING:
@@ -71,6 +72,13 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         "--allow-exec",
         action="store_true",
         help="let clients run any code as cells (%%%%remote), with your rights on this machine",
+    )
+    add(
+        "--session-memory",
+        type=size,
+        default=0,
+        metavar="SIZE",
+        help="memory one session may take, such as 16G (half of the machine's; Linux)",
     )
     add(
         "--audit-log",
@@ -182,6 +190,7 @@ def run(args: argparse.Namespace) -> int:
 
 def make_server(args: argparse.Namespace) -> Server:
     """Return the server that was described, not started."""
+    from rpcnb.core.limits import DEFAULT_LIMITS
     from rpcnb.endpoint.server import Server
 
     given = (args.load, args.forward, args.allow_module, args.device_backend, args.allow_exec)
@@ -216,6 +225,7 @@ def make_server(args: argparse.Namespace) -> Server:
         drain=args.drain,
         connection_file=args.connection_file,
         audit_log=args.audit_log,
+        limits=replace(DEFAULT_LIMITS, session_memory=args.session_memory),
     )
 
 

@@ -23,6 +23,7 @@
     │   ├── WorkerDied                .signal .exit_code
     │   ├── FunctionNotFound          (also LookupError) .name .near
     │   ├── InvalidHandle             (also LookupError) .handle .reason
+    │   ├── QuotaExceeded
     │   ├── ArrayMismatch             (also ValueError) shapes, dtypes, sizes
     │   ├── IntegrityError            bytes did not arrive as they were sent
     │   ├── ImplicitTransferError     (also TypeError) data would have moved unasked
@@ -192,6 +193,10 @@ class FunctionNotFound(SessionError, LookupError):
         self.near = near
 
 
+class QuotaExceeded(SessionError):
+    """The session has all that it may have of something; the message says of what."""
+
+
 class InvalidHandle(SessionError, LookupError):
     """A handle is unknown here, was freed, or names another kind of object."""
 
@@ -356,6 +361,7 @@ OURS_BY_NAME: dict[str, type[RpcnbError]] = {
         ImplicitTransferError,
         InvalidHandle,
         PermissionDenied,
+        QuotaExceeded,
         SessionClosed,
         SessionError,
     )

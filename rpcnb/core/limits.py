@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 KIB = 1024
 MIB = 1024 * KIB
+GIB = 1024 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,10 @@ class Limits:
     """Calls queued or running in one session."""
     handles: int = 1_000_000
     """Objects held for one session; reached only by a leak or an attack."""
+    session_memory: int = 0
+    """What a session's process may take; 0 is half of the machine's memory. Linux."""
+    upload_spool: int = 8 * GIB
+    """What a session's uploaded files may take on disk."""
     error_text: int = 16 * KIB
     """Message or traceback of a remote error."""
     detached_sessions: int = 32

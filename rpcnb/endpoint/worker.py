@@ -86,6 +86,7 @@ def run_worker(
     from rpcnb.session import tqdm_hook
     from rpcnb.session.interrupts import SignalInterrupter
     from rpcnb.session.output import CAPTURE
+    from rpcnb.session.quota import limit_memory
 
     # Here already, for a server may stop while a slow session opens.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
@@ -96,6 +97,10 @@ def run_worker(
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     folder.mkdir(mode=0o700)
+    if (
+        service.limits.session_memory or not service.device_backends
+    ):  # which map what they do not use
+        limit_memory(service.limits.session_memory)
     try:
         transport, opened = adopt(fd), partial(_open_to_others, door)
         serve(transport, ticket, service, opened, folder, interrupter=interrupter, on_end=_end_soon)
@@ -237,7 +242,7 @@ def open_session(
         allowed_modules=service.allowed_modules,
         default_stream=stream,
         interrupter=interrupter,
-        work_folder=WorkFolder(folder),
+        work_folder=WorkFolder(folder, service.limits),
         cells=Cells(service.registry, folder) if service.allow_exec else None,
         limits=service.limits,
     )

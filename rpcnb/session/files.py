@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import PermissionDenied
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
+from rpcnb.session.quota import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ class WorkFolder:
     path : path-like, optional
         An existing folder, which stays. By default a new one of its own, removed by `close`.
     limits : Limits
-        `frame_payload` bounds one download.
+        `frame_payload` bounds one download, `upload_spool` all uploads.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class WorkFolder:
         self._largest = limits.frame_payload
         self.path = Path(tempfile.mkdtemp(prefix="rpcnb-") if path is None else path).resolve()
         """Where it is; absolute."""
+        self.spool = Spool(self.path, limits.upload_spool)
         if not self.path.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "a work folder must exist", str(self.path))
 
@@ -81,18 +83,23 @@ class WorkFolder:
         ------
         PermissionDenied
             The name leads out of the folder, or over a link, or names no ordinary file.
+        QuotaExceeded
+            The session's files would take too much, or the disk is nearly full.
         ValueError
             It is no name, or `offset` is negative.
         """
         _check_position(offset)
         with self._parent(name, create=True) as (folder, last):
             if truncate and offset == 0:
-                _replace(folder, last, data)
+                with self._charged(len(data) - _size_of(folder, last)):
+                    _replace(folder, last, data)
                 return len(data)
             with _opened(folder, last, os.O_WRONLY | os.O_CREAT) as file:
-                _write_all(file, data, offset)
-                if truncate:
-                    os.ftruncate(file, offset + len(data))
+                size, end = os.fstat(file).st_size, offset + len(data)
+                with self._charged((end if truncate else max(size, end)) - size):
+                    _write_all(file, data, offset)
+                    if truncate:
+                        os.ftruncate(file, end)
         return len(data)
 
     def download(self, name: str, offset: int = 0, nbytes: int | None = None) -> bytes:
@@ -137,11 +144,22 @@ class WorkFolder:
                 os.rmdir(last, dir_fd=folder)
             else:
                 os.unlink(last, dir_fd=folder)
+                self.spool.charge(-status.st_size)
 
     def close(self) -> None:
         """Remove the folder if it is its own.  Idempotent; nothing in a forked child."""
         if self._own and self._pid == os.getpid():
             shutil.rmtree(self.path, ignore_errors=True)
+
+    @contextmanager
+    def _charged(self, nbytes: int) -> Iterator[None]:
+        """Take disk for what is written inside; give it back if that fails."""
+        self.spool.charge(nbytes)
+        try:
+            yield
+        except BaseException:
+            self.spool.charge(-nbytes)
+            raise
 
     @contextmanager
     def _parent(self, name: str, *, create: bool = False) -> Iterator[tuple[int, str]]:
@@ -228,6 +246,13 @@ def _refuse_link(folder: int, name: str, error: OSError) -> None:
         return
     if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
         raise PermissionDenied(f"{name!r} is a link or no ordinary file; it is not followed")
+
+
+def _size_of(folder: int, name: str) -> int:
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _replace(folder: int, name: str, data: bytes) -> None:

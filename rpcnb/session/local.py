@@ -52,6 +52,7 @@ from rpcnb.session.functions import REGISTRY, RESERVED, FunctionRegistry, descri
 from rpcnb.session.handles import HandleTable
 from rpcnb.session.local_device import LocalDeviceAPI
 from rpcnb.session.marshal import Marshaller
+from rpcnb.session.quota import session_memory
 from rpcnb.session.running import Outcome, Runner
 from rpcnb.session.streams import ExecutionStream, StreamRegistry, ThreadStream, Turn
 from rpcnb.session.tracebacks import describe_failure
@@ -430,6 +431,18 @@ class LocalSession(RPCSession):
             "calls": self._made,
             "calls_running": len(self._calls),
             "bad_frees": self._bad_frees,
+            "quotas": self._quotas(),
+        }
+
+    def _quotas(self) -> dict[str, object]:
+        """Return what this session may have, and how much of it it has where that is counted here."""
+        limits = self.limits
+        return {
+            "memory": session_memory(limits.session_memory),
+            "handles": limits.handles,
+            "calls_waiting": limits.calls_in_flight,
+            "spool": limits.upload_spool,
+            "spool_used": 0 if self.work_folder is None else self.work_folder.spool.used,
         }
 
     def shutdown(self) -> None:

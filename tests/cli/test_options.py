@@ -5,7 +5,7 @@ from argparse import ArgumentTypeError
 import pytest
 from hypothesis import given, strategies as st
 
-from rpcnb.cli.options import host_and_port, port_number, seconds
+from rpcnb.cli.options import host_and_port, port_number, seconds, size
 
 
 @given(st.integers(0, 65535))
@@ -39,3 +39,16 @@ def test_every_length_of_time_is_read(length: float) -> None:
 def test_what_is_no_length_of_time_is_refused(text: str) -> None:
     with pytest.raises(ArgumentTypeError, match="seconds"):
         seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "nbytes"), [("512M", 512 << 20), ("16g", 16 << 30), ("1TiB", 1 << 40), ("5kb", 5120)]
+)
+def test_sizes_are_read(text, nbytes):
+    assert size(text) == nbytes
+
+
+@pytest.mark.parametrize("text", ["", "16", "G", "-1G", "1.5G", "16X"])
+def test_what_is_no_size_is_said(text):
+    with pytest.raises(ArgumentTypeError, match="write 512M or 16G"):
+        size(text)

@@ -1,0 +1,107 @@
+"""What one session may take of its machine: memory of its process, and disk for its files.
+
+Handles, waiting calls and sessions are counted where they are made (`rpcnb.core.limits` has all of
+the numbers). Memory is the system's to count: `RLIMIT_DATA` of the worker process, so that whatever
+asks for too much, also in a function of the user's, gets a `MemoryError` in its own session and
+nobody else notices. It exists on Linux; sessions in threads of one process have no such bound.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from rpcnb.core.errors import QuotaExceeded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEPT_FREE = 0.05
+"""Share of a disk that uploads leave free."""
+
+
+def machine_memory() -> int:
+    """Return the bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def session_memory(limit: int) -> int:
+    """Return the bytes that a limit means: 0 stands for half of the machine's memory."""
+    return limit or machine_memory() // 2
+
+
+def limit_memory(limit: int) -> bool:
+    """Bound what this process may take from now on; False where the system cannot.
+
+    Parameters
+    ----------
+    limit : int [bytes]
+        Besides what it has already; see `session_memory`.
+    """
+    import resource
+
+    has = _data_bytes()
+    if has is None:
+        return False
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = has + session_memory(limit)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
+    return True
+
+
+def _data_bytes() -> int | None:
+    """Return what counts for `RLIMIT_DATA` now, or None where nobody says."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as file:  # noqa: PTH123 -- no Path needed
+            found = [line for line in file if line.startswith("VmData:")]
+    except OSError:
+        return None
+    return int(found[0].split()[1]) * 1024
+
+
+class Spool:
+    """The disk that one session's files take.  Thread-safe.
+
+    Parameters
+    ----------
+    path : Path
+        On the disk that is meant.
+    limit : int [bytes]
+        What they may have together.
+    """
+
+    def __init__(self, path: Path, limit: int) -> None:
+        self._path = path
+        self._limit = limit
+        self._lock = threading.Lock()
+        self.used = 0
+        """Bytes taken by uploads; what functions write themselves is not counted."""
+
+    def charge(self, nbytes: int) -> None:
+        """Take so many bytes more, or give some back.
+
+        Raises
+        ------
+        QuotaExceeded
+            They are too many, or the disk is nearly full; nothing was taken.
+        """
+        with self._lock:
+            if nbytes > 0:
+                self._require(nbytes)
+            self.used = max(0, self.used + nbytes)
+
+    def _require(self, nbytes: int) -> None:
+        if self.used + nbytes > self._limit:
+            message = (
+                f"the files of this session would take {self.used + nbytes:,} bytes; it may have "
+                f"{self._limit:,}; remove some with remote.remove(name)"
+            )
+            raise QuotaExceeded(message)
+        disk = os.statvfs(self._path)
+        left = disk.f_bavail * disk.f_frsize - nbytes
+        if left < KEPT_FREE * disk.f_blocks * disk.f_frsize:
+            message = f"the server's disk is nearly full: {max(0, left):,} bytes would be left"
+            raise QuotaExceeded(message)
