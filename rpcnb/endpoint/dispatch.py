@@ -474,5 +474,5 @@ _DEVICE_OPERATIONS: dict[str, Callable[..., Value]] = {
 }
 """Every member of `DeviceAPI` that a peer may use (arrays are freed by their handle)."""
 
-_SLOW_OPERATIONS = frozenset({"copy_data", "free_stream", "stream_sync"})
+_SLOW_OPERATIONS = frozenset({"copy_data", "export_memory", "free_stream", "stream_sync"})
 """Those that may take long, and so never run on the reading thread."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 from rpcnb.core.dtype import element_count, itemsize_of
 from rpcnb.core.errors import ArrayMismatch, ConnectionClosed, TransportError
-from rpcnb.endpoint.shared_memory import NOTE, is_offered
+from rpcnb.core.values import Handle
+from rpcnb.endpoint.shared_memory import NOTE, copy, is_offered
+from rpcnb.endpoint.transfer import slice_of
+from rpcnb.session.base import NO_OBSERVER
 from rpcnb.transport import segments
 from rpcnb.transport.descriptor import receive_descriptor
 from rpcnb.transport.side_channel import SideListener
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class AdoptedMemory:
-    """The segments of one session, on the worker's side.  Used by the reading thread.
+    """The segments of one session, on the worker's side.  Thread-safe.
 
     Parameters
     ----------
@@ -41,6 +45,7 @@ class AdoptedMemory:
         self._listener: SideListener | None = None
         self._side: socket.socket | None = None
         self._segments: dict[int, Segment] = {}
+        self._lock = threading.Lock()
 
     def offer(self) -> tuple[str, bytes] | None:
         """Return where the client may connect, and what to say there; None for no sharing."""
@@ -75,14 +80,46 @@ class AdoptedMemory:
         DecodeError, DeviceError
             As `DeviceAPI.alloc_data`.
         """
-        for each in dropped:
-            self._segments.pop(each, None)
-        segment = self._segments.get(number)
-        if segment is None:
-            segment = self._receive(number)
-        elif segment.in_use:
-            return None
-        return self._make(device, shape, dtype.dtype, segment)
+        segment = self._free_segment(number, dropped)
+        return None if segment is None else self._make(device, shape, dtype.dtype, segment)
+
+    def export(
+        self, number: int, handle: int, offset: int, nbytes: int, dropped: tuple[int, ...]
+    ) -> bool:
+        """Copy bytes of an array into a segment, from its start.  May take long.
+
+        Returns
+        -------
+        bool
+            False when something still refers to what lay there, or the array's elements do not lie
+            one after the other.
+
+        Raises
+        ------
+        InvalidHandle
+            No array of this session.
+        ArrayMismatch
+            The bytes do not lie inside, or do not fit.
+        """
+        segment = self._free_segment(number, dropped)
+        memory = self._session.host_memory(Handle(handle))
+        if segment is None or memory is None:
+            return False
+        if nbytes > segment.nbytes:
+            raise ArrayMismatch(f"{nbytes:,} bytes do not fit into {segment.nbytes:,}")
+        source = slice_of(memory, offset, nbytes)
+        copy(source, segment.view(nbytes), NO_OBSERVER, lambda: False)
+        return True
+
+    def _free_segment(self, number: int, dropped: tuple[int, ...]) -> Segment | None:
+        """Return a segment that nothing here refers to; None when something does."""
+        with self._lock:
+            for each in dropped:
+                self._segments.pop(each, None)
+            segment = self._segments.get(number)
+            if segment is None:
+                return self._receive(number)
+            return None if segment.in_use else segment
 
     def _make(
         self, device: Device, shape: tuple[int, ...], dtype: DType, segment: Segment
@@ -123,5 +160,6 @@ class AdoptedMemory:
 MEMORY_OPERATIONS: dict[str, Callable[..., Value]] = {
     "offer_memory": lambda memory, _: memory.offer(),
     "adopt_memory": lambda memory, device, *args: memory.adopt(device, *args),
+    "export_memory": lambda memory, _, *args: memory.export(*args),
 }
 """What a client may ask for besides the operations of `DeviceAPI`."""

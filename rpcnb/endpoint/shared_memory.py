@@ -39,6 +39,8 @@ SWITCH = "RPCNB_SHARED_MEMORY"
 """Environment variable of either side; ``off`` keeps it to the socket."""
 SMALLEST = 256 * KIB
 """Bytes of an array from which on sharing pays: below, a copy by socket costs less than a segment."""
+SMALLEST_FETCH = 1 * MIB
+"""Bytes from which on it pays to let the worker copy into a segment, which takes a round trip."""
 MOST_SEGMENTS = 128
 """Of one session; each takes a descriptor on both sides."""
 MOST_IDLE = 256 * MIB
@@ -113,6 +115,38 @@ class SharedMemory:
         found = self._arrays.get(handle)
         return None if found is None else found[1]
 
+    def fetch(self, array: ArrayRef, nbytes: int) -> memoryview | None:
+        """Let the worker copy an array's bytes into memory that this side has as well.
+
+        For arrays that were made over there: twice as fast as the socket from 1 MiB on.
+
+        Returns
+        -------
+        memoryview or None
+            Not to be kept: the next array may lie there. None where it has to go by the socket.
+
+        Raises
+        ------
+        InvalidHandle, ArrayMismatch
+            As `RPCSession.copy_from_remote`.
+        """
+        if nbytes < SMALLEST_FETCH or (self._tried and self._side is None):
+            return None
+        with self._lock:
+            if not self._tried:
+                self._open()
+            segment = self._take_idle(nbytes) or self._new(nbytes)
+            if segment is None:
+                return None
+            args = (segment.number, array.handle, array.byte_offset, nbytes, self._forget())
+            try:
+                done = self._session.ask(
+                    lambda number: DeviceCall(number, "cpu:0", "export_memory", args)
+                )
+            finally:
+                self._idle.append(segment)
+            return segment.view(nbytes) if done else None
+
     def freed(self, handle: int) -> None:
         """Take note that a handle was given up.  Safe in finalizers."""
         found = self._arrays.pop(handle, None)
@@ -176,8 +210,7 @@ class SharedMemory:
     def _ask(
         self, segment: Segment, device: Device, shape: tuple[int, ...], dtype: DType
     ) -> ArrayRef | None:
-        dropped, self._dropped = tuple(self._dropped), []
-        args = (segment.number, shape, DTypeValue(dtype), dropped)
+        args = (segment.number, shape, DTypeValue(dtype), self._forget())
         array = None
         try:
             array = self._session.ask(
@@ -188,6 +221,11 @@ class SharedMemory:
         finally:
             if array is None:
                 self._idle.append(segment)
+
+    def _forget(self) -> tuple[int, ...]:
+        """Return the segments that the worker is to be told of."""
+        dropped, self._dropped = tuple(self._dropped), []
+        return dropped
 
 
 def is_wanted(peer: str) -> bool:

@@ -75,9 +75,20 @@ class SocketCopies(RPCSession):
                 shared = transfer.slice_of(shared, source.byte_offset, nbytes)
             self._copy(source, shared, view, "download")
             return
-        if self._small.read(source, view):
+        if self._small.read(source, view) or self._fetch(source, view):
             return
         self._make_sure(lambda: self._download(source, view), view, source)
+
+    def _fetch(self, source: ArrayRef, target: memoryview) -> bool:
+        """Download by shared memory an array that does not lie there; False where that cannot be."""
+        if len(target) < shared_memory.SMALLEST_FETCH or EVENTS.subscriptions:
+            return False
+        self._settle(source)
+        came = self.memory.fetch(source, len(target))
+        if came is None:
+            return False
+        self._copy(source, came, target, "download")
+        return True
 
     def _download(self, source: ArrayRef, view: memoryview) -> None:
         with self._shield:

@@ -7,12 +7,15 @@ would kill this process with SIGBUS.
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
 import sys
+from contextlib import suppress
 
 from rpcnb.core.errors import TransportError
+
+with suppress(ImportError):  # on Windows, whose clients import this as well
+    import fcntl
 
 AVAILABLE = sys.platform == "linux"
 

@@ -8,7 +8,7 @@ import pytest
 
 from rpcnb.core.device import CPU
 from rpcnb.core.errors import ArrayMismatch, ConnectionClosed, TransportError
-from rpcnb.core.values import DTypeValue
+from rpcnb.core.values import DTypeValue, TypeCode
 from rpcnb.endpoint.serve_memory import AdoptedMemory
 from rpcnb.endpoint.shared_memory import NOTE
 from rpcnb.session.local import LocalSession
@@ -61,6 +61,26 @@ def test_memory_that_is_still_referred_to_is_not_taken_again(memory, side, sessi
     assert memory.adopt(CPU, 1, (4,), DTypeValue("<f8"), ()) is None
     session.free_handle(ref.handle, ref.type_code)
     assert memory.adopt(CPU, 1, (4,), DTypeValue("<f8"), ()) is not None
+
+
+def test_an_array_is_copied_into_memory_that_was_handed_over(memory, side, session) -> None:
+    segment = hand_over(side, 1)
+    handle = session.handles.issue(np.arange(100.0), TypeCode.ARRAY)
+    assert memory.export(1, handle, 80, 160, ())
+    assert bytes(segment.view(160)) == np.arange(10.0, 30.0).tobytes()
+    with pytest.raises(ArrayMismatch):
+        memory.export(1, handle, 0, 808, ())
+    with pytest.raises(ArrayMismatch, match="do not fit"):
+        memory.export(1, handle, 0, 2 * MIB, ())
+
+
+def test_what_is_not_contiguous_or_has_no_room_is_not_copied_there(memory, side, session) -> None:
+    hand_over(side, 1)
+    strided = session.handles.issue(np.arange(100.0)[::2], TypeCode.ARRAY)
+    assert not memory.export(1, strided, 0, 80, ())
+    whole = session.handles.issue(np.arange(100.0), TypeCode.ARRAY)
+    assert memory.adopt(CPU, 1, (4,), DTypeValue("<f8"), ()) is not None
+    assert not memory.export(1, whole, 0, 80, ())
 
 
 def test_segments_may_come_in_another_order_than_they_are_asked_for(memory, side) -> None:

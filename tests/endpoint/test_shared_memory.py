@@ -124,6 +124,22 @@ def test_a_view_of_an_array_goes_by_the_socket_to_the_same_memory(remote) -> Non
     assert half.to_numpy(copy=None).flags.writeable
 
 
+def test_what_was_made_over_there_is_copied_through_shared_memory(remote) -> None:
+    array = remote.array(values(count=4 * COUNT))
+    double = array * 2
+    before = sent(remote)
+    assert (double.to_numpy() == 2 * values(count=4 * COUNT)).all()
+    assert (double[COUNT:].to_numpy() == 2 * values(count=4 * COUNT)[COUNT:]).all()
+    assert (double[::2].to_numpy() == 2 * values(count=4 * COUNT)[::2]).all()
+    assert (double[:, None].T.to_numpy() == 2 * values(count=4 * COUNT)).all()
+    assert sent(remote)[1] - before[1] < values(count=2 * COUNT).nbytes + 5000, "the strided one"
+    out = np.empty(4 * COUNT)
+    for number in range(10):
+        (array + number).copy_to(out)
+        assert out[1] == 1 + number
+    assert remote.session.memory.nbytes <= 8 * array.nbytes
+
+
 def test_a_small_array_goes_by_the_socket(remote) -> None:
     array = remote.array(values(count=100))
     assert remote.session.statistics()["bulk_path"] == "socket"
