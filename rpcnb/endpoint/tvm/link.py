@@ -183,7 +183,8 @@ class TVMLink:
                 self.turns.leave()
 
     def _enter(self, what: str) -> None:
-        self._wait_for(self.turns.reserve(), what)
+        if not self.turns.enter_if_idle():
+            self._wait_for(self.turns.reserve(), what)
         if self.reason is not None:
             self.turns.leave()
             raise self.closed_error()
