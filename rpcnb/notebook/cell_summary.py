@@ -68,6 +68,12 @@ class Change:
         """Handles and bytes more than before."""
         return self.after.handles - self.before.handles, self.after.nbytes - self.before.nbytes
 
+    @property
+    def moved(self) -> int:
+        """Bytes that moved; copies by shared memory are not among those of the connection."""
+        sent, copied = self.after.moved - self.before.moved, self.tally.copied
+        return sent if sent >= copied else sent + copied
+
     def __bool__(self) -> bool:
         return (
             self.after.messages > self.before.messages or any(self.growth) or bool(self.tally.calls)
@@ -89,7 +95,7 @@ class Change:
             parts.append(f"{self.tally.seconds:.1f} s remote")
         messages = self.after.messages - self.before.messages
         if messages:
-            moved = short_size(self.after.moved - self.before.moved)
+            moved = short_size(self.moved)
             parts.append(f"{moved} moved in {counted(messages, 'message')}")
         return f"{self.name}: {', '.join(parts)}"
 

@@ -10,7 +10,15 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rpcnb.core.events import EVENTS, CallChanged, CallOutput, CallPhase, CallProgress, HandleIssued
+from rpcnb.core.events import (
+    EVENTS,
+    CallChanged,
+    CallOutput,
+    CallPhase,
+    CallProgress,
+    CopyProgress,
+    HandleIssued,
+)
 from rpcnb.notebook.live.calls import CallLog
 
 if TYPE_CHECKING:
@@ -31,6 +39,8 @@ class Tally:
     """Of calls that ended, from sending to the end; those of calls side by side are added."""
     made: int = 0
     """Handles that came to this side, our own helpers left out."""
+    copied: int = 0
+    """Bytes of array data that moved, over the connection or by memory that both sides share."""
 
 
 class Journal:
@@ -42,6 +52,7 @@ class Journal:
         self._logs: defaultdict[int, CallLog] = defaultdict(CallLog)
         self._tallies: defaultdict[int, Tally] = defaultdict(Tally)
         self._sent: dict[tuple[int, int], float] = {}
+        self._copied: dict[tuple[int, int], int] = {}
 
     @property
     def open(self) -> bool:
@@ -61,7 +72,7 @@ class Journal:
             return
         self._subscription.close()
         self._subscription = None
-        for known in (self._logs, self._tallies, self._sent):
+        for known in (self._logs, self._tallies, self._sent, self._copied):
             known.clear()
 
     def calls(self, session: int) -> CallLog:
@@ -86,8 +97,16 @@ class Journal:
             self._count(event)
         if isinstance(event, CallChanged | CallProgress | CallOutput):
             self._logs[event.session].note(event)
+        elif isinstance(event, CopyProgress):
+            self._count_copy(event)
         elif isinstance(event, HandleIssued) and not event.summary.startswith(OURS):
             self._tallies[event.session].made += 1
+
+    def _count_copy(self, event: CopyProgress) -> None:
+        key = event.session, event.transfer
+        self._tallies[event.session].copied += event.done - self._copied.pop(key, 0)
+        if event.done < event.total:
+            self._copied[key] = event.done
 
     def _count(self, event: CallChanged) -> None:
         key = event.session, event.call

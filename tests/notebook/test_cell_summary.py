@@ -69,6 +69,14 @@ def test_it_is_switched_off_and_then_costs_nothing(summed: Shell) -> None:
     assert summed.run("%remote_cells").stdout == "off\n"
 
 
+def test_copies_count_once_whichever_way_they_went() -> None:
+    def change(sent: int) -> Change:
+        return Change("lab", Figures(0, 0, 0, 0), Figures(0, 0, sent, 2), Tally(copied=1 << 20))
+
+    assert change(200).moved == 200 + (1 << 20)  # by shared memory
+    assert change((1 << 20) + 200).moved == (1 << 20) + 200
+
+
 def test_long_calls_say_how_long() -> None:
     change = Change("lab", Figures(1, 0, 0, 0), Figures(1, 0, 2048, 2), Tally(1, 0.94, 0))
     assert str(change) == "lab: 1 call, 0.9 s remote, 2.0 KiB moved in 2 messages"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from rpcnb.core.errors import RemoteError
@@ -47,6 +48,12 @@ def test_what_a_session_did_is_counted_since_the_last_time(
     assert tally.seconds > 0
     assert journal.take() == {}
     del array
+
+
+def test_copies_are_counted_by_what_moved(remote: rpcnb.Remote, journal: Journal) -> None:
+    array = remote.array(np.zeros(1 << 20, np.uint8))
+    array.to_numpy()
+    assert journal.take()[remote.session.table_index].copied == 2 << 20
 
 
 def test_how_calls_ended_is_known(remote: rpcnb.Remote, journal: Journal) -> None:
