@@ -96,16 +96,21 @@ class Panel:
             self._asked |= kind == "show"
             if self.hub.ended and kind == "show":  # the bridge has left it
                 self._worker.put(lambda: self.tell(self.hub.snapshot()))
+        elif kind == "ping":
+            self._looker.put(self._measure)
         elif kind == "inspector":
             self._looker.put(lambda: self.widget.send(*answer(self.hub.remote, message)))
         else:
             self._worker.put(lambda: self._do(message))
         BRIDGE.poke()
 
+    def _measure(self) -> None:
+        self.hub.measure()
+        self.hub.touch()
+        BRIDGE.poke()
+
     def _do(self, message: dict[str, Any]) -> None:
-        if message.get("type") == "ping":
-            self.hub.rtt = self.hub.remote.ping()
-        elif message.get("type") == "why":
+        if message.get("type") == "why":
             number = int(message["handle"])
             found = holders.all_holders(self.hub.remote.handle(number).owner)
             self.widget.send({"type": "why", "handle": number, "held": found})

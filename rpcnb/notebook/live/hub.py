@@ -45,6 +45,8 @@ class Hub:
         self.index = remote.session.table_index
         self.rtt: float | None = None
         """Seconds of the last round trip that somebody asked for."""
+        self.hops: list[str] = []
+        """Names of the servers behind the first, where it is a gateway."""
         self._lock = threading.Lock()
         self._calls = CallLog()
         self._handles = HandleLog()
@@ -92,10 +94,25 @@ class Hub:
         with self._lock:
             return bool(self._calls.running()) or self._late
 
+    def touch(self) -> None:
+        """Take note that a figure changed without an event."""
+        with self._lock:
+            self._late = True
+
     def note_cancel(self, call: int) -> None:
         """Take note that somebody asked to stop a call."""
         with self._lock:
             self._calls.note_cancel(call)
+
+    def measure(self) -> None:
+        """Ask for the time of a round trip, and for who answers at the end of the chain.
+
+        Waits for a call that runs.
+        """
+        found = self.remote.stats()
+        self.rtt = found["rtt"]
+        there = str(found["there"].get("name", ""))
+        self.hops = [there] if there not in {"", self.remote.session.name} else []
 
     # --- what the browser is told ---------------------------------------------------------------
 
@@ -111,6 +128,7 @@ class Hub:
             "index": self.index,
             "name": remote.name,
             "url": remote.url,
+            "hops": self.hops,
             "state": state,
             "rtt": self.rtt,
             "handles": self._handles.alive(),

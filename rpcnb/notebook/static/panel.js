@@ -128,6 +128,7 @@ function whileSeen(root, model) {
   observer.observe(root);
   document.addEventListener("visibilitychange", tell);
   tell();
+  model.send({ type: "ping" }); // the time of a round trip, and who is at the end of a chain
   // The first message may go out before the front end has a subshell for it: ask once more.
   const again = setTimeout(() => shown && model.send({ type: "show", view }), 1000);
   return () => {

@@ -74,7 +74,7 @@ export class SessionTable {
   #fill(row, session) {
     row.dataset.index = session.index;
     const texts = [session.index, session.name, `${STATE_SIGNS[session.state] ?? "?"} ${session.state}`,
-      chainText(session), session.handles, sizeText(session.nbytes), session.calls];
+      chainText(session.index === this.store.session?.index ? this.store.session : session), session.handles, sizeText(session.nbytes), session.calls];
     texts.forEach((text, index) => setText(row.children[index], String(text)));
     row.lastElementChild.firstElementChild.setAttribute("aria-label", `Disconnect ${session.name}`);
   }

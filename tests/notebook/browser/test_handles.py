@@ -60,6 +60,9 @@ def test_ribbons_are_as_many_as_handles_and_as_high_as_their_bytes(notebook: Any
     ribbons.wait_for()
     held = int(notebook.run(2))
     notebook.output(1).locator(f"canvas.rx-ribbons[data-bytes='{held}']").wait_for()
+    notebook.execute(4, "view = kept[0][:5]\nview.to_numpy()\ndel kept[0]")  # it keeps the buffer
+    assert int(notebook.run(2)) == held
+    notebook.output(1).locator(f"canvas.rx-ribbons[data-bytes='{held}']").wait_for()
     notebook.picture("handles-light", 1)
     notebook.use_theme("dark")
     notebook.page.wait_for_timeout(300)
@@ -93,6 +96,18 @@ def test_the_table_is_worked_by_keys_alone_and_none_reaches_the_notebook(noteboo
     keys.press("Delete")
     row_with(notebook, "large").wait_for(state="detached")
     assert notebook.execute(4, "large.freed, small.freed") == "(True, False)"
+
+
+@pytest.mark.slow
+def test_an_array_is_looked_into_from_the_table(notebook: Any) -> None:
+    notebook.execute(3, "looked = make(64, 64)")
+    row_with(notebook, "looked").get_by_role("button", name="Inspect").click()
+    view = notebook.output(1).locator(".rx-inspector[data-ready='true']")
+    view.get_by_text("f32[64, 64] 16.0 KiB").wait_for()
+    assert view.locator(".rx-code code").inner_text() == "looked[0:64, 0:64]"
+    notebook.picture("handles-inspected", 1)
+    notebook.output(1).get_by_role("button", name="Close").click()
+    view.wait_for(state="detached")
 
 
 @pytest.mark.slow

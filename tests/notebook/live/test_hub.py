@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import rpcnb
 from rpcnb.core.events import (
     CallChanged,
     CallPhase,
@@ -11,10 +12,8 @@ from rpcnb.core.events import (
     SessionChanged,
     SessionState,
 )
+from rpcnb.endpoint.connect import open_session
 from rpcnb.notebook.live.hub import Hub
-
-if TYPE_CHECKING:
-    import rpcnb
 
 
 def test_a_snapshot_has_what_was_there_before(remote: rpcnb.Remote) -> None:
@@ -72,3 +71,17 @@ def test_copies_and_stops_are_told(remote: rpcnb.Remote) -> None:
     found: Any = hub.changes()
     assert found["copies"] == [{"id": 3, "direction": "upload", "done": 5, "total": 10}]
     assert found["calls"][0]["asked"] is True
+
+
+def test_a_chain_is_known_by_who_answers_at_its_end(remote: rpcnb.Remote, address: str) -> None:
+    hub = Hub(remote)
+    hub.measure()
+    assert hub.session()["rtt"] > 0
+    assert hub.session()["hops"] == []
+    gateway = rpcnb.Server(name="gate", open_next=lambda: open_session(address))
+    with gateway, rpcnb.connect(gateway.url) as far:
+        chained = Hub(far)
+        chained.measure()
+        chained.touch()
+        assert chained.session()["hops"] == ["lab"]
+        assert chained.moving()
