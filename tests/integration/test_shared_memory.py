@@ -12,6 +12,8 @@ import psutil
 import pytest
 
 from rpcnb.core.errors import RpcnbError
+from rpcnb.endpoint.connect import open_session
+from rpcnb.remote.array import RemoteArray
 from rpcnb.remote.client import Remote
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memfd_create is Linux's")
@@ -76,3 +78,34 @@ def test_when_the_worker_is_killed_the_client_lets_go_and_keeps_its_views(
     assert eventually(lambda: holders(inodes) == set())
     remote.close()
     assert eventually(lambda: own_server.session_folders() == [])
+
+
+def test_it_goes_on_when_the_connection_is_cut(own_server) -> None:
+    mine = np.arange(1 << 18, dtype=np.float64)
+    with Remote(own_server.connect()) as remote:
+        array = remote.array(mine)
+        double = array * 2
+        for number in range(4):
+            remote.session._connection.transport.abort()
+            array.copy_from(mine + number)
+            assert (array.to_numpy() == mine + number).all()
+            assert (double.to_numpy() == 2 * mine).all()
+            assert (remote.array(mine * number).to_numpy() == mine * number).all()
+        assert remote.session.statistics()["bulk_path"] == "shared memory"
+
+
+def test_who_takes_a_session_up_shares_memory_of_their_own(own_server) -> None:
+    mine = np.arange(1 << 18, dtype=np.float64)
+    views = []
+    for number in range(3):
+        session = open_session(own_server.url, token=own_server.token, name="kept")
+        remote = Remote(session)
+        array = remote.array(mine + number)
+        assert (array.to_numpy() == mine + number).all()
+        assert session.statistics()["bulk_path"] == "shared memory"
+        views.append(array.to_numpy(copy=False))
+        found = [each for each in remote.adopt().values() if isinstance(each, RemoteArray)]
+        assert sorted(float(each[0]) for each in found) == list(range(number))
+        assert all((each.to_numpy()[1:] > 0).all() for each in found)
+        remote.detach()
+    assert [view[0] for view in views] == [0.0, 1.0, 2.0]
