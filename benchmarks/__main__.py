@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from fnmatch import fnmatch
 from pathlib import Path
@@ -46,6 +47,7 @@ def main() -> int:
     if not cases:
         print(f"no figure is called {asked.only!r}", file=sys.stderr)
         return 2
+    load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else 0.0
     with Runner(PEERS if asked.peers else None) as runner:
         results = runner.run(cases, asked.rounds, note)
     note("")
@@ -56,7 +58,7 @@ def main() -> int:
     print(table(results))
     if any(result.peers for result in results):
         print(f"\nTimes the limit:\n\n{peer_table(results)}")
-    found = document(results, asked.rounds)
+    found = document(results, asked.rounds, load)
     if asked.json is not None:
         asked.json.write_text(json.dumps(found, indent=1) + "\n")
     if asked.plot is not None:

@@ -18,6 +18,8 @@ RESULTS = ROOT / "benchmarks" / "results" / "last.json"
 GROWTH = RESULTS.with_name("growth.json")
 BEGIN = "<!-- made by python -m benchmarks.readme -->"
 END = "<!-- end of what is made -->"
+BUSY = 0.5
+"""Load of the machine before the run from which on the figures say less, and the table says so."""
 GROWTH_TEXT = """### As the work grows
 
 ![A call against handles, sessions and hops](results/growth.png)"""
@@ -98,7 +100,8 @@ def everything(found: dict[str, Any]) -> str:
         )
     machine = found["machine"]
     where = f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}"
-    return f"{where}, {found['rounds']} rounds.\n\n{markdown(rows)}"
+    busy = f"; its load was {found['load']} before" if found["load"] >= BUSY else ""
+    return f"{where}, {found['rounds']} rounds{busy}.\n\n{markdown(rows)}"
 
 
 def as_work_grows() -> str:

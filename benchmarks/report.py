@@ -102,10 +102,11 @@ def _version(package: str) -> str | None:
         return None
 
 
-def document(results: Sequence[Result], rounds: int) -> dict[str, Any]:
-    """Return everything, ready for JSON."""
+def document(results: Sequence[Result], rounds: int, load: float = 0.0) -> dict[str, Any]:
+    """Return everything, ready for JSON; `load` is that of the machine before the first round."""
     return {
         "machine": machine(),
+        "load": load,
         "rounds": rounds,
         "figures": [
             {

@@ -45,3 +45,9 @@ def test_the_best_other_library_is_the_one_nearest_to_the_limit() -> None:
         },
     }
     assert readme.compared(figure)[2:] == (f"{times(3.0)} (execnet)", times(1.5))
+
+
+def test_a_busy_machine_is_told_of() -> None:
+    found = json.loads(readme.RESULTS.read_text())
+    assert "its load was 3.0 before" in readme.everything(found | {"load": 3.0})
+    assert "load" not in readme.everything(found | {"load": 0.1}).splitlines()[0]
