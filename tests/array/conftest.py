@@ -41,6 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def session(server: Server) -> Iterator[Remote]:
     with Remote(open_session(server.url, token=server.token), name="lab") as opened:
+        opened.arrays.pipeline.is_open()  # asked once: tests count
         yield opened
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import warnings
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from rpcnb.remote.handles import HandleRow
     from rpcnb.session.base import RPCSession
 
 
@@ -185,8 +187,18 @@ def make_remote(open_lab: Callable[[str], RPCSession]) -> Iterator[Callable[...,
         return opened[-1]
 
     yield make
+    gc.collect()
     for remote in opened:
+        left = [] if remote.closed or remote.session.state != "live" else still_held(remote)
         remote.close()
+        assert left == []
+
+
+def still_held(remote: Remote) -> list[HandleRow]:
+    """Return the arrays this side has not given back; functions that were looked up it keeps."""
+    remote.arrays.settle()  # until its reply, an operation keeps what it was given
+    gc.collect()
+    return [row for row in remote.handles if row.kind == "array"]
 
 
 @pytest.fixture

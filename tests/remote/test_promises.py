@@ -188,6 +188,17 @@ def test_results_nobody_wants_are_given_back(remote: Remote) -> None:
     assert kept.tolist() == list(range(2, 10))
 
 
+def test_shared_memory_is_not_used_again_under_what_was_sent_ahead(remote: Remote) -> None:
+    ones = np.ones(200_000)
+    array = remote.array(ones)
+    sums = []
+    for number in range(20):
+        sums.append(array.sum())
+        array.free()
+        array = remote.array(ones * (number + 2))
+    assert [float(each) for each in sums] == [200_000.0 * (number + 1) for number in range(20)]
+
+
 def test_what_is_in_flight_is_bounded_by_bytes(slow: Remote) -> None:
     array = slow.zeros(MOST_NBYTES // 8 // 4)
     pipeline, most = slow.arrays.pipeline, 0
