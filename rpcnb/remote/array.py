@@ -336,16 +336,6 @@ class RemoteArray(ArrayMethods, HandleProxy):
         self._check_session(remote)
         return super().lowered()
 
-    def free(self) -> None:
-        """Give it up now instead of when it is collected; see `HandleProxy.free`."""
-        pipeline = self.engine.pipeline
-        if pipeline.in_flight and not self.owner.freed and self._is_shared():
-            pipeline.drain()  # its memory is used again at once: what was sent ahead must have read it
-        super().free()
-
-    def _is_shared(self) -> bool:
-        return self._remote.session.host_memory(self.owner.ref.handle) is not None
-
     @property
     def promise(self) -> Promise | None:
         """The operation that it is the result of, if that was not waited for."""

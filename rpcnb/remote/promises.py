@@ -310,13 +310,9 @@ class Pipeline:
 
     def settle(self) -> None:
         """Wait for everything in flight, and raise what failed."""
-        self.drain()
-        self.check()
-
-    def drain(self) -> None:
-        """Wait for everything in flight; what failed is kept."""
         for promise in reversed(list(self.in_flight)):  # the last one's reply comes last
             self._wait_for(promise)
+        self.check()
 
     def check(self) -> None:
         """Give the warnings that came, and raise the first failure nobody was told of."""

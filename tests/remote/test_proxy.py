@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rpcnb.core.errors import InvalidHandle
+from rpcnb.remote.proxy import HandleProxy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from rpcnb.remote.client import Remote
 
@@ -31,8 +32,11 @@ OPERATIONS = {"T", "mT", "real", "imag"}
 
 
 @pytest.fixture(params=MAKERS)
-def proxy(request: pytest.FixtureRequest, remote: Remote) -> object:
-    return MAKERS[request.param](remote)
+def proxy(request: pytest.FixtureRequest, remote: Remote) -> Iterator[object]:
+    made = MAKERS[request.param](remote)
+    yield made
+    if isinstance(made, HandleProxy):
+        made.free()
 
 
 def test_proxies_cannot_be_pickled(proxy: object) -> None:
