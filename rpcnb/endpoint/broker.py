@@ -11,11 +11,12 @@ import json
 import logging
 import os
 import secrets
+import signal
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import (
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from rpcnb.endpoint.audit import Fact
     from rpcnb.endpoint.keyring import Keyring
-    from rpcnb.endpoint.staff import Staff
+    from rpcnb.endpoint.staff import ProcessStaff, Staff
     from rpcnb.transport.base import Listener, Transport
 
 LOG = logging.getLogger("rpcnb.broker")
@@ -110,12 +111,32 @@ class Broker:
         self._closing = False
         self.on_rotate: Callable[[bytes], None] = lambda _: None
         """Told the new secret: what is written down elsewhere has to follow."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Told that something changed that the next broker would have to know."""
         self.audit = AuditLog()
         staff.on_end = self._on_end
         staff.on_away = self._on_away
         self._threads = [
             threading.Thread(target=self._accept, args=(one,), name="rpcnb-accept", daemon=True)
             for one in listeners
+        ]
+
+    def inherit(self, sessions: Sequence[dict[str, Any]], staff: ProcessStaff) -> None:
+        """Know the sessions of a broker that was killed, before `start`."""
+        for session in sessions:
+            record = SessionRecord(
+                **{**session, "resume_key": bytes.fromhex(session["resume_key"])}
+            )
+            if record.session_id not in staff.working:
+                record.code = staff.ended.get(record.session_id, -signal.SIGKILL)
+            self._records[record.session_id] = record
+
+    def bequest(self) -> list[dict[str, Any]]:
+        """Return what the next broker would have to know of the sessions."""
+        return [
+            {**asdict(record), "away_since": None, "resume_key": record.resume_key.hex()}
+            for record in self.live_sessions()
+            if record.resume_key
         ]
 
     def start(self) -> None:
@@ -255,6 +276,7 @@ class Broker:
         offer = pipes.OFFER if ticket.pipes else ""
         handshake.accept(bytes.fromhex(ticket.session_id), ticket.epoch, offer)
         record.resume_key = handshake.result.resume_key
+        self.on_change()
         try:
             send_due(transport, handshake)
         finally:
@@ -333,6 +355,7 @@ class Broker:
         handshake.accept(bytes.fromhex(record.session_id), ticket.epoch)
         if not resumed:
             record.resume_key = handshake.result.resume_key
+        self.on_change()
         send_due(transport, handshake)
         try:
             self._staff.hand_in(ticket, transport)

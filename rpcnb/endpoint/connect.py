@@ -41,7 +41,7 @@ from rpcnb.wire.messages import Side
 from rpcnb.wire.resumable import ResumableV1
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rpcnb.session.base import RPCSession
     from rpcnb.transport.base import Transport
@@ -206,7 +206,7 @@ def open_socket(target: Target, token: str | None, timeout: float | None, name: 
         url, secret, timeout, Intent.NEW, name=name
     )
     protocol = ResumableV1(Side.CLIENT, epoch=agreement.epoch)
-    where = shortcut if transport.peer_address == shortcut else url
+    ways = [shortcut, url] if transport.peer_address == shortcut else [url]
     return SocketSession(
         transport,
         protocol,
@@ -214,7 +214,7 @@ def open_socket(target: Target, token: str | None, timeout: float | None, name: 
         url=url,
         keep_token=lambda: remember_token(url, token),
         autopsy=lambda reason: how_it_ended(url, secret, agreement, reason),
-        reach=lambda: come_back(where, secret, agreement),
+        reach=lambda: come_back(ways, secret, agreement),
     )
 
 
@@ -282,8 +282,8 @@ def _require_privacy(transport: Transport) -> None:
         raise PermissionDenied(message)
 
 
-def come_back(url: str, secret: bytes, agreement: Agreement) -> tuple[Transport, int]:
-    """Connect to a session again that has lost its connection.
+def come_back(ways: Sequence[str], secret: bytes, agreement: Agreement) -> tuple[Transport, int]:
+    """Connect to a session again that has lost its connection: by the first way that there is.
 
     Returns
     -------
@@ -299,6 +299,16 @@ def come_back(url: str, secret: bytes, agreement: Agreement) -> tuple[Transport,
     WorkerDied, SessionTaken, OutcomeUnknown
         There is nothing to come back to.
     """
+    url, *others = ways
+    try:
+        return _come_back(url, secret, agreement)
+    except ConnectError:  # a server that was started again has another shortcut
+        if not others:
+            raise
+    return come_back(others, secret, agreement)
+
+
+def _come_back(url: str, secret: bytes, agreement: Agreement) -> tuple[Transport, int]:
     proof = claim(agreement.resume_key, agreement.session_id)
     transport, answer = greet(
         url, secret, COME_BACK_TIMEOUT, Intent.ATTACH, name=proof, session_id=agreement.session_id

@@ -190,16 +190,20 @@ def write_connection_file(info: ConnectionFile, path: Path | None = None) -> Pat
     if path is None:
         label = "".join(c if c.isalnum() else "-" for c in info.url.split("://")[-1])[-80:]
         path = runtime_folder() / f"server-{info.pid}-{label}.json"
+    write_private(path, json.dumps(asdict(info), indent=1) + "\n")
+    return path
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only this user can read, in one step."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".rpcnb-")  # made with mode 0600
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(asdict(info), file, indent=1)
-            file.write("\n")
+            file.write(text)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    return path
 
 
 def read_connection_file(path: Path) -> ConnectionFile:
@@ -312,7 +316,4 @@ def remembered_tokens() -> dict[str, str]:
 def remember_token(url: str, token: str) -> None:
     """Keep a token for an address, in a file that only this user can read."""
     tokens = remembered_tokens() | {place_of(url): token}
-    handle, temporary = tempfile.mkstemp(dir=runtime_folder(), prefix=".rpcnb-")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(tokens, file, indent=1)
-    Path(temporary).replace(runtime_folder() / "tokens.json")
+    write_private(runtime_folder() / "tokens.json", json.dumps(tokens, indent=1))

@@ -24,6 +24,7 @@ from rpcnb.endpoint.audit import AuditLog, Notes
 from rpcnb.endpoint.broker import Broker
 from rpcnb.endpoint.credentials import (
     ConnectionFile,
+    Key,
     fingerprint_of,
     narrowed,
     new_token,
@@ -34,6 +35,7 @@ from rpcnb.endpoint.credentials import (
     token_of,
     write_connection_file,
 )
+from rpcnb.endpoint.estate import Estate, clear_away, find_estate, remove_estate, write_estate
 from rpcnb.endpoint.keyring import Keyring
 from rpcnb.endpoint.staff import ProcessStaff, Staff, ThreadStaff
 from rpcnb.endpoint.worker import GRACE, LEASE, Service, run_worker, serve_on_thread
@@ -168,7 +170,10 @@ class Server:
             raise SessionError(message)
         if self._audit.wanted:  # before workers are forked, which inherit it
             self._service = replace(self._service, notes=Notes())
-        staff = self._make_staff()  # before listening: a fork would keep the port open
+        estate = None if self.in_process else find_estate(self._listen_url)
+        heir = estate and ProcessStaff.inherit(estate, ignore_end)
+        # before listening: a fork would keep the port open
+        staff = heir or self._make_staff()
         try:
             listeners = self._listen()
         except BaseException:
@@ -176,6 +181,8 @@ class Server:
             raise
         try:
             staff.start()
+            if estate is not None and heir:
+                self._given = Key(bytes.fromhex(estate.secret))
             keyring = self._make_keys()
             self.function_count = staff.function_count or len(self._service.registry.names())
             self.connection_file = write_connection_file(self._describe(keyring), self._file)
@@ -187,6 +194,12 @@ class Server:
         self._broker = Broker(listeners, keyring, self.name, staff, self._service.limits)
         self._broker.on_rotate = self._rotated
         self._broker.audit = self._audit
+        if estate is not None and heir:
+            self._broker.inherit(estate.sessions, heir)
+            clear_away(estate)
+        if isinstance(staff, ProcessStaff):
+            self._broker.on_change = partial(self._write_estate, keyring, staff)
+            self._write_estate(keyring, staff)
         if self._service.notes is not None:
             self._service.notes.read_into(self._broker.take_note)
         self._audit.write(
@@ -210,6 +223,20 @@ class Server:
             return [listener]
         self._shortcut = shortcut
         return listeners
+
+    def _write_estate(self, keyring: Keyring, staff: ProcessStaff) -> None:
+        """Keep what the next broker at this address needs, should this one be killed."""
+        if self._broker is None or self._closed.is_set():
+            return
+        estate = Estate(
+            self.url,
+            os.getpid(),
+            staff.pid,
+            str(staff.folder),
+            keyring.secret.hex(),
+            self._broker.bequest(),
+        )
+        write_estate(estate)
 
     def _make_keys(self) -> Keyring:
         keyring = Keyring(self._given or secret_of(new_token()))
@@ -248,7 +275,8 @@ class Server:
             lambda: prepare(service, load),
             lambda fd, ticket, folder, door: run_worker(fd, ticket, service, folder, door),
             ignore_end,
-            service.drain,
+            drain=service.drain,
+            orphaned=min(service.grace, ORPHANED),
         )
 
     def _describe(self, keyring: Keyring) -> ConnectionFile:
@@ -285,7 +313,9 @@ class Server:
         if self._broker is not None and not self._closed.is_set():
             if self.connection_file is not None:
                 self.connection_file.unlink(missing_ok=True)
+            self._closed.set()
             self._broker.close()
+            remove_estate(self.url)
             if self._service.notes is not None:
                 self._service.notes.close()
             self._audit.write("stopped", pid=os.getpid())
@@ -304,6 +334,8 @@ class Server:
         return f"<rpcnb.Server {self.name} {self.url} {state}, {self.sessions} sessions>"
 
 
+ORPHANED = 60.0
+"""Seconds for which workers are kept when the broker is killed."""
 NO_WORKERS = (
     "cells need a worker process for each session, which this process cannot have; "
     "start the server in a process of its own: rpcnb serve --allow-exec"

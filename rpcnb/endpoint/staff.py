@@ -20,13 +20,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rpcnb.core.errors import SessionError, TransportError
+from rpcnb.endpoint.estate import knock
 from rpcnb.endpoint.relay import Relay
 from rpcnb.endpoint.seat import Opened, Post
 from rpcnb.endpoint.worker import STOPPING
-from rpcnb.endpoint.zygote import Ticket, Work, Zygote
+from rpcnb.endpoint.zygote import STOP, Ticket, Work, Zygote
 from rpcnb.transport.descriptor import send_descriptor
 
 if TYPE_CHECKING:
+    from io import BufferedReader
+
+    from rpcnb.endpoint.estate import Estate
     from rpcnb.endpoint.seat import Away
     from rpcnb.transport.base import Transport
 
@@ -50,7 +54,7 @@ class Staff(ABC):
     """Runs sessions on connections that have been greeted."""
 
     on_end: OnEnd
-    on_away: OnAway = staticmethod(lambda _session_id, _gone: None)
+    on_away: OnAway
     function_count: int = 0
     """How many functions its sessions offer; known once started, where that is not this process."""
 
@@ -119,11 +123,44 @@ class ProcessStaff(Staff):
     """
 
     def __init__(
-        self, prepare: Callable[[], object], work: Work, on_end: OnEnd, drain: float = 0.0
+        self,
+        prepare: Callable[[], object],
+        work: Work,
+        on_end: OnEnd,
+        *,
+        drain: float = 0.0,
+        orphaned: float = 0.0,
     ) -> None:
+        control, theirs = socket.socketpair()
+        self._begin(control, Path(tempfile.mkdtemp(prefix="rpcnb-")), on_end)
+        pid = os.fork()
+        if pid == 0:
+            self._control.close()
+            Zygote(theirs, prepare, work, self.folder, drain=drain, orphaned=orphaned).run()
+        theirs.close()
+        self.pid = pid
+
+    @classmethod
+    def inherit(cls, estate: Estate, on_end: OnEnd) -> ProcessStaff | None:
+        """Take over the staff of a broker that was killed; None when it does not answer."""
+        folder = Path(estate.folder)
+        control = knock(folder)
+        if control is None:
+            return None
+        staff = cls.__new__(cls)
+        staff._begin(control, folder, on_end)  # noqa: SLF001 -- its own
+        staff.pid = estate.zygote
+        return staff
+
+    def _begin(self, control: socket.socket, folder: Path, on_end: OnEnd) -> None:
         self.on_end = on_end
-        self._control, theirs = socket.socketpair()
-        self._folder = Path(tempfile.mkdtemp(prefix="rpcnb-"))
+        self.on_away = ignore_absence
+        self._control, self.folder = control, folder
+        self.working: dict[str, int] = {}
+        """Session -> worker, of those that were inherited."""
+        self._reports: BufferedReader | None = None
+        self.ended: dict[str, int] = {}
+        """Session -> how it ended, likewise."""
         self._lock = threading.Lock()
         self._hired: dict[str, int] = {}
         self._refused: dict[str, str] = {}
@@ -133,16 +170,12 @@ class ProcessStaff(Staff):
         self._gone = False
         self._closed = False
         self._listener = threading.Thread(target=self._listen, name="rpcnb-staff", daemon=True)
-        pid = os.fork()
-        if pid == 0:
-            self._control.close()
-            Zygote(theirs, prepare, work, self._folder, drain).run()
-        theirs.close()
-        self.pid = pid
-        self._reports = self._control.makefile("rb")
 
     def start(self) -> None:
         """Wait until the zygote has loaded what it serves."""
+        self._reports = self._control.makefile(
+            "rb"
+        )  # not before the fork: it would stay open there
         line = self._reports.readline()
         report: dict[str, Any] = (
             json.loads(line) if line else {"failed": "the zygote ended", "traceback": ""}
@@ -153,10 +186,12 @@ class ProcessStaff(Staff):
             error.add_note(report["traceback"])
             raise error
         self.function_count = report["ready"]
+        self.working, self.ended = report.get("working", {}), report.get("ended", {})
+        self._working.update(self.working)
         self._listener.start()
 
     def _listen(self) -> None:
-        for line in self._reports:
+        for line in self._reports or ():
             report = json.loads(line)
             with self._news:
                 if "started" in report:
@@ -225,18 +260,26 @@ class ProcessStaff(Staff):
             if self._closed:
                 return
             self._closed = True
-            self._control.shutdown(socket.SHUT_WR)
-        os.waitpid(self.pid, 0)
+            with suppress(TransportError):  # it was killed
+                send_descriptor(self._control, self._control.fileno(), STOP)
+            with suppress(OSError):
+                self._control.shutdown(socket.SHUT_WR)
+        with suppress(ChildProcessError):  # inherited: the end of its reports is its end
+            os.waitpid(self.pid, 0)
         if self._listener.ident is not None:
             self._listener.join(HIRE_TIMEOUT)  # it has read all reports then
         for relay in list(self._relays):
             relay.join(RELAY_TIMEOUT)
-        self._reports.close()
+        if self._reports is not None:
+            self._reports.close()
         self._control.close()
-        shutil.rmtree(self._folder, ignore_errors=True)  # the zygote does, unless it was killed
+        shutil.rmtree(self.folder, ignore_errors=True)  # the zygote does, unless it was killed
 
     def dismiss(self) -> None:
         """Do not wait until the zygote has loaded what nobody will ask for."""
+        if self.working:  # others may have more luck with it
+            self._control.close()
+            return
         os.kill(self.pid, signal.SIGKILL)
         self.close()
 
@@ -250,6 +293,7 @@ class ThreadStaff(Staff):
 
     def __init__(self, work: ThreadWork, on_end: OnEnd) -> None:
         self.on_end = on_end
+        self.on_away = ignore_absence
         self._work = work
         self._lock = threading.Lock()
         self._threads: dict[str, threading.Thread] = {}
@@ -320,6 +364,10 @@ class ThreadStaff(Staff):
             thread.join()  # all drain at the same time
         for thread in threads:
             thread.join(timeout=HIRE_TIMEOUT)
+
+
+def ignore_absence(session_id: str, gone: bool) -> None:  # noqa: FBT001 -- as its type says
+    """Stand in until the broker takes the staff over."""
 
 
 def _not_yet(transport: Transport, ticket: Ticket) -> None:

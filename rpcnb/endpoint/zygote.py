@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
 from rpcnb.core.errors import ConnectionClosed, TransportError
+from rpcnb.endpoint.estate import listen_for_heirs
 from rpcnb.transport.descriptor import receive_descriptor, send_descriptor
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ Work: TypeAlias = "Callable[[int, Ticket, Path, socket.socket], None]"
 """What a worker runs: given its connection's descriptor, its ticket, the path of its folder, which
 it makes when it needs one, and the socket on which further connections come."""
 
+STOP = b"stop"
+"""What a broker says that ends, so that the zygote ends, too."""
 AWAY, BACK = b"a", b"b"
 """What a worker says through its door: nobody is connected, somebody is."""
 KILL_AFTER = 5.0
@@ -90,6 +93,8 @@ class Zygote:
         Exists; the workers' folders lie in it. Removed at the end.
     drain : float [s]
         How long a worker may go on when it is told to end.
+    orphaned : float [s]
+        How long workers are kept for the next broker, when this one is killed.
     """
 
     def __init__(
@@ -98,18 +103,28 @@ class Zygote:
         prepare: Callable[[], object],
         work: Work,
         folder: Path,
+        *,
         drain: float = 0.0,
+        orphaned: float = 0.0,
     ) -> None:
         self._control = control
         self._prepare = prepare
         self._work = work
         self._folder = folder
         self._drain = drain
+        self._orphaned = orphaned
+        self._heirs = listen_for_heirs(folder) if orphaned > 0 else None
+        self._told_to_stop = False
+        self._count: object = 0
+        self._ended: dict[str, int] = {}
+        """How sessions ended while there was no broker."""
         self._pid = os.getpid()
         self._workers: dict[int, str] = {}
         self._doors: dict[str, socket.socket] = {}
         """Session -> where its further connections are handed in."""
         self._selector = selectors.DefaultSelector()
+        self._wakeup: socket.socket
+        """Readable when a worker has ended."""
 
     def run(self) -> NoReturn:
         """Serve until the broker goes; never returns."""
@@ -118,7 +133,8 @@ class Zygote:
             os.setsid()  # a terminal's Ctrl-C is the broker's business
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            self._report(ready=self._prepare())
+            self._count = self._prepare()
+            self._report(ready=self._count)
             self._serve()
         except ConnectionClosed:
             self._end_workers()
@@ -133,6 +149,7 @@ class Zygote:
 
     def _serve(self) -> None:
         wakeup, alarm = socket.socketpair()
+        self._wakeup = wakeup
         for end in (wakeup, alarm):
             end.setblocking(False)
         signal.set_wakeup_fd(alarm.fileno(), warn_on_full_buffer=False)
@@ -151,12 +168,51 @@ class Zygote:
                             self._hear_from(key.data)
                     self._reap(os.WNOHANG)
                     if self._control in ready:
-                        self._hire((selector, wakeup, alarm))
+                        self._attend((selector, wakeup, alarm))
             finally:
                 signal.set_wakeup_fd(-1)
 
-    def _hire(self, mine: tuple[Closable, ...]) -> None:
-        note, fd = receive_descriptor(self._control)
+    def _attend(self, mine: tuple[Closable, ...]) -> None:
+        try:
+            note, fd = receive_descriptor(self._control)
+        except ConnectionClosed:
+            if not self._find_heir():
+                raise
+        else:
+            self._obey(note, fd, mine)
+
+    def _find_heir(self) -> bool:
+        """Wait for the next broker, and serve it; False when none comes, or it is not worth it."""
+        self._selector.unregister(self._control)
+        self._control.close()
+        if self._heirs is None or self._told_to_stop:
+            return False
+        deadline, wakeup = time.monotonic() + self._orphaned, self._wakeup
+        with selectors.DefaultSelector() as selector:
+            for source in (self._heirs, wakeup):
+                selector.register(source, selectors.EVENT_READ)
+            while self._workers and (left := deadline - time.monotonic()) > 0:
+                ready = {key.fileobj for key, _ in selector.select(left)}
+                if wakeup in ready:
+                    wakeup.recv(4096)
+                    self._reap(os.WNOHANG)
+                if self._heirs in ready:
+                    self._serve_heir(self._heirs.accept()[0])
+                    return True
+        return False
+
+    def _serve_heir(self, control: socket.socket) -> None:
+        self._control = control
+        self._selector.register(control, selectors.EVENT_READ)
+        working = {session_id: pid for pid, session_id in self._workers.items()}
+        self._report(ready=self._count, working=working, ended=self._ended)
+        self._ended = {}
+
+    def _obey(self, note: bytes, fd: int, mine: tuple[Closable, ...]) -> None:
+        if note == STOP:
+            self._told_to_stop = True
+            os.close(fd)
+            return
         ticket = Ticket(**json.loads(note))
         if ticket.epoch > 1:
             self._hand_in(fd, ticket, note)
@@ -169,7 +225,8 @@ class Zygote:
             self._report(refused=ticket.session_id, reason=error.strerror)
             return
         if pid == 0:
-            self._become_worker(fd, ticket, inside, (*mine, door, *self._doors.values()))
+            heirs = () if self._heirs is None else (self._heirs,)
+            self._become_worker(fd, ticket, inside, (*mine, door, *heirs, *self._doors.values()))
         os.close(fd)
         inside.close()
         self._workers[pid] = ticket.session_id
@@ -232,7 +289,9 @@ class Zygote:
                 _kill_group(pid)
                 self._close_door(session_id)
                 shutil.rmtree(self._folder / session_id, ignore_errors=True)
-                self._report(ended=session_id, code=os.waitstatus_to_exitcode(status))
+                code = os.waitstatus_to_exitcode(status)
+                if not self._report(ended=session_id, code=code):
+                    self._ended[session_id] = code
 
     def _close_door(self, session_id: str) -> None:
         door = self._doors.pop(session_id)
@@ -252,11 +311,13 @@ class Zygote:
             _kill_group(pid)
             _signal(pid, signal.SIGKILL)
 
-    def _report(self, **fields: Any) -> None:
+    def _report(self, **fields: Any) -> bool:
+        """Tell the broker; False when it is gone, as the next receive says."""
         try:
             self._control.sendall(json.dumps(fields).encode() + b"\n")
         except OSError:
-            return  # the broker is gone: the next receive says so
+            return False
+        return True
 
 
 def _signal(pid: int, number: int) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from rpcnb.core.errors import ConnectionClosed, SessionError
+from rpcnb.endpoint.estate import Estate
 from rpcnb.endpoint.seat import Post
 from rpcnb.endpoint.staff import ProcessStaff, ThreadStaff
 from rpcnb.endpoint.zygote import Ticket
@@ -254,3 +255,35 @@ def test_a_session_on_a_thread_is_handed_further_connections(ends) -> None:
     assert taken == [(far, ticket())]
     near.close()
     staff.close()
+
+
+def test_the_staff_of_a_broker_that_is_gone_is_inherited(ends) -> None:
+    first = ProcessStaff(lambda: 42, do_as_told, ends, orphaned=WAIT)
+    first.start()
+    estate = Estate("tcp://x:1", os.getpid(), first.pid, str(first.folder), "")
+    here, folder = hire(first)
+    gone, _ = hire(first, 2)
+    first._control.shutdown(socket.SHUT_RDWR)  # as when its process ends
+    gone.sendall(b"x")
+    assert gone.recv(1) == b""  # it ended while there was no broker
+    gone.close()
+    later = Ends()
+    heir = ProcessStaff.inherit(estate, later)
+    assert heir is not None
+    heir.start()
+    assert heir.function_count == 42
+    assert list(heir.working) in (
+        [ticket(1).session_id],
+        [ticket(1).session_id, ticket(2).session_id],
+    )
+    third, _ = hire(heir, 3)
+    third.sendall(b"e")
+    assert later.of(ticket(3)) == 0
+    here.sendall(b"e")
+    assert later.of(ticket(1)) == 0
+    heir.close()
+    assert not folder.parent.exists()
+    assert ProcessStaff.inherit(estate, ends) is None
+    first.close()
+    for end in (here, third):
+        end.close()

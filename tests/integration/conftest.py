@@ -108,10 +108,18 @@ class RunningServer(Program):
         self.temp = temp
         self.clients: list[Program] = []
         usual = {"load": [str(HERE / "served.py")], "name": "srv", "grace": 0.5}
-        super().__init__(SERVER, usual | options, temp)
+        self.options = usual | options
+        super().__init__(SERVER, self.options, temp)
         self.url, self.token = self.hear()
         (zygote,) = psutil.Process(self.pid).children()
         self.zygote: psutil.Process = zygote
+
+    def restart(self) -> None:
+        """Kill it, and start another one at its address."""
+        options = self.options | {"port": int(self.url.rsplit(":", 1)[1])}
+        self.kill()
+        Program.__init__(self, SERVER, options, self.temp)
+        assert self.hear() == [self.url, self.token]
 
     def connect(self) -> SocketSession:
         return open_session(self.url, token=self.token)  # type: ignore[return-value]

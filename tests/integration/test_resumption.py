@@ -177,3 +177,61 @@ def test_killed_workers_end_calls_at_once_and_leave_nothing(own_server, eventual
     assert own_server.session_folders() == []
     after = psutil.Process(own_server.pid).num_fds(), own_server.zygote.num_fds()
     assert after <= before
+
+
+@amounts(5, 500)
+def test_sessions_outlive_killed_brokers(start_server, eventually, amount) -> None:
+    numbers = random.Random(amount)
+    with start_server(grace=20.0) as server:
+        way = FaultProxy(server.url)
+        session = open_session(way.url, token=server.token)
+        increase, pid = session.get_function("t.increase"), session.get_function("t.pid")
+        worker, done = session.call_func(pid), [0]
+        stop = threading.Event()
+
+        def call() -> None:
+            while not stop.is_set():
+                session.call_func(increase, (done[0],))
+                done[0] += 1
+
+        calling = threading.Thread(target=call, daemon=True)
+        calling.start()
+        for _ in range(amount):
+            threading.Event().wait(numbers.uniform(0, 0.05))
+            before = done[0]
+            server.restart()
+            way.cut()  # so that it takes the new broker
+            assert eventually(lambda n=before: done[0] > n + 10, timeout=20.0)
+            with server.connect() as other:
+                assert other.call_func(other.get_function("t.echo"), (1,)) == 1
+        stop.set()
+        calling.join(WAIT)
+        assert not calling.is_alive()
+        assert session.call_func(pid) == worker
+        counted = session.call_func(session.get_function("t.counted"))
+        assert counted == [done[0], done[0]]
+        session.shutdown()
+        way.close()
+        assert eventually(lambda: server.zygote.children() == [])
+        server.end()
+        assert eventually(lambda: gone(server.zygote))
+        assert eventually(lambda: server.left_behind() == []), server.left_behind()
+        print(f"{amount} brokers killed: {done[0]} increments, none twice, none lost")
+
+
+def gone(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_workers_of_a_broker_that_nobody_follows_end(start_server, eventually) -> None:
+    with start_server(grace=0.5) as server:
+        session = server.connect()
+        worker = psutil.Process(session.call_func(session.get_function("t.pid")))
+        server.kill()
+        assert eventually(lambda: gone(worker), timeout=10.0)
+        assert eventually(lambda: gone(server.zygote))
+        assert list((server.temp / "tmp").iterdir()) == []
+        session.shutdown()
