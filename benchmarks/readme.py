@@ -64,7 +64,16 @@ def summary(found: dict[str, Any]) -> str:
         for figure in found["figures"]
         if figure["figure"] in SHOWN and figure["rpcnb"]
     ]
-    return markdown(rows)
+    busy = (
+        f"\n\nThe machine was busy (load {found['load']}): copies say little."
+        if _busy(found)
+        else ""
+    )
+    return markdown(rows) + busy
+
+
+def _busy(found: dict[str, Any]) -> bool:
+    return bool(found["load"] >= BUSY)
 
 
 def compared(figure: dict[str, Any]) -> tuple[str, str, str, str]:
@@ -100,7 +109,7 @@ def everything(found: dict[str, Any]) -> str:
         )
     machine = found["machine"]
     where = f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}"
-    busy = f"; its load was {found['load']} before" if found["load"] >= BUSY else ""
+    busy = f"; its load was {found['load']} before" if _busy(found) else ""
     return f"{where}, {found['rounds']} rounds{busy}.\n\n{markdown(rows)}"
 
 
