@@ -154,3 +154,15 @@ def test_security_md_states_the_limits_in_force() -> None:
     factor = {"": 1, "s": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
     stated = {name: int(number.replace(",", "")) * factor[unit] for name, number, unit in rows}
     assert asdict(DEFAULT_LIMITS) == stated
+
+
+def test_every_test_that_security_md_names_exists() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", SECURITY_MD.read_text("utf-8"))
+    assert len(named) > 30
+    root = SECURITY_MD.parent
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if f"def {name}(" not in (root / path).read_text("utf-8")
+    ]
+    assert missing == []

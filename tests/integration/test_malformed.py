@@ -272,7 +272,10 @@ def many_sessions(tmp_path, amount: int) -> None:
         connection_file=tmp_path / "server.json",
         grace=0.0,  # a thousand sessions whose peers hang up would be waited for
     ) as server:
+        after_the_proof(server.url, server.token, 500, lambda case: None)
+        before = psutil.Process().memory_info().rss
         after_the_proof(server.url, server.token, amount, lambda case: None)
+        assert psutil.Process().memory_info().rss - before < MEMORY
         assert server.sessions <= 1
 
 
