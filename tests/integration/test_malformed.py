@@ -210,6 +210,14 @@ MAY_BE_RIGHT = (3, 4, 6)
 """Cases that can be correct by chance: an argument differs, nothing was sent, or a goodbye."""
 
 
+def say_no_more(transport) -> None:
+    """Let the peer see the end of what is sent, and receive its answer nevertheless."""
+    if hasattr(transport, "_socket"):
+        transport._socket.shutdown(1)
+    else:  # two pipes
+        transport._writer.close()
+
+
 def intrude(url: str, secret: bytes, data: bytes) -> list[Message]:
     """Send bytes behind a correct handshake; return the messages that come back."""
     transport, agreement = greet(url, secret, 10.0, Intent.NEW)
@@ -219,7 +227,7 @@ def intrude(url: str, secret: bytes, data: bytes) -> list[Message]:
     with transport:
         try:
             transport.send_one(data)
-            transport._socket.shutdown(1)
+            say_no_more(transport)
             while count := transport.receive_into(protocol.receive_buffer()):
                 messages += protocol.received(count)
         except OSError:
