@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import sys
 import threading
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
-from jupyter_client.manager import start_new_kernel
+from jupyter_client.manager import KernelManager
 from traitlets.config import Config
 
 import rpcnb
@@ -19,7 +21,8 @@ from rpcnb.session.functions import FunctionRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+
+    from jupyter_client import BlockingKernelClient
 
 WAIT = 20.0
 """Seconds after which a kernel that says nothing has failed."""
@@ -73,11 +76,29 @@ def shell(folders: None) -> Iterator[Shell]:
         sys.excepthook, sys.displayhook = hooks
 
 
+def start_by_socket(name: str, folder: str) -> tuple[KernelManager, BlockingKernelClient]:
+    """Start a kernel that talks by sockets of `folder`: ports that were free may be taken since."""
+    Path(folder).mkdir(exist_ok=True)
+    manager = KernelManager(kernel_name=name, transport="ipc", ip=f"{folder}/k")
+    manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=WAIT)
+    return manager, client
+
+
+@pytest.fixture(scope="session")
+def by_socket() -> Callable[[str, str], object]:
+    """Give `start_by_socket`."""
+    return start_by_socket
+
+
 class Kernel:
     """A kernel, and what each cell showed: messages are kept by the cell they say they belong to."""
 
     def __init__(self, name: str = "python3") -> None:
-        self._manager, self._client = start_new_kernel(kernel_name=name)
+        self._folder = TemporaryDirectory(prefix="rpcnb-kernel-")  # a socket's path must be short
+        self._manager, self._client = start_by_socket(name, self._folder.name)
         self._messages: dict[str, list[dict[str, Any]]] = {}
 
     def run(self, source: str) -> str:
@@ -140,6 +161,7 @@ class Kernel:
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
         self._manager.cleanup_resources()
+        self._folder.cleanup()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ The same class runs against plain ipykernel, so that a failure says whose it is.
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, ClassVar
 from unittest import SkipTest
 
@@ -22,9 +23,16 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def spec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Install the kernelspec where only these tests look."""
-    with pytest.MonkeyPatch.context() as patch:
+def spec(
+    tmp_path_factory: pytest.TempPathFactory, by_socket: Callable[[str, str], object]
+) -> Iterator[Path]:
+    """Install the kernelspec where only these tests look; let the suite's kernels need no ports."""
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory(prefix="rpcnb-") as folder:
+        patch.setattr(
+            jupyter_kernel_test,
+            "start_new_kernel",
+            lambda kernel_name: by_socket(kernel_name, f"{folder}/{kernel_name}"),
+        )
         prefix = tmp_path_factory.mktemp("prefix")
         for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "RPCNB_RUNTIME_DIR"):
             patch.setenv(name, str(tmp_path_factory.mktemp(name)))
