@@ -8,12 +8,14 @@ returns plain scalars wherever it can, which cross on the express lanes of both 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rpcnb.array.host import Host, small_content
+from rpcnb.array.host import SMALL, Host, small_content
 from rpcnb.array.replies import write_reply
+from rpcnb.core.device import CPU
 from rpcnb.core.errors import EncodeError
 from rpcnb.core.values import TypeCode
 from rpcnb.session.backend import backend_of
@@ -21,6 +23,7 @@ from rpcnb.session.backend import backend_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rpcnb.session.backend import ArrayBackend, ArrayDescription
     from rpcnb.session.local import LocalSession
 
 _ARRAY = TypeCode.ARRAY
@@ -78,6 +81,23 @@ class Issuer:
         backend = backend_of(self._backends, value)
         if backend is None:
             raise EncodeError(f"a {type(value).__name__} is no array, as was promised")
-        reply = write_reply(backend.describe(value), small_content(value, parts))
+        description = backend.describe(value)
+        content = small_content(value, parts)
+        if content is None and type(value) is not np.ndarray and description.device == CPU:
+            content = _content_elsewhere(backend, description, value, parts)
+        reply = write_reply(description, content)
         self._handles.bind(promised, value, _ARRAY)
         return reply
+
+
+def _content_elsewhere(
+    backend: ArrayBackend, description: ArrayDescription, value: Any, parts: Sequence[Any]
+) -> bytes | None:
+    """Do as `small_content`, for an array of another library than NumPy."""
+    if math.prod(description.shape) > SMALL:
+        return None
+    bases = [backend.describe(part).base for part in parts if backend.owns(part)]
+    if description.base in bases:  # a view
+        return None
+    content: bytes = backend.to_host(value).tobytes()
+    return content

@@ -12,6 +12,8 @@ import torch
 
 from rpcnb.core.device import CPU, Device, DeviceAttr, DeviceType
 from rpcnb.core.errors import ArrayMismatch, DeviceError, EncodeError
+from rpcnb.endpoint.connect import open_session
+from rpcnb.endpoint.server import Server
 from rpcnb.remote.client import Remote
 from rpcnb.session.backend import make_backends
 from rpcnb.session.functions import FunctionRegistry
@@ -20,6 +22,7 @@ from rpcnb.session.pytorch import TorchBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 GPUS = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
 DEVICES = ["cpu:0", *(f"cuda:{i}" for i in GPUS)]
@@ -201,6 +204,58 @@ def test_random_numbers_are_numpys_on_every_device(remote: Remote, device: str) 
     expected = np.arange(8)
     here.shuffle(expected)
     assert deck.tolist() == expected.tolist()
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[Remote]:
+    """Give a session with a server, so that there is something to wait for."""
+    file = tmp_path / "connection.json"
+    with (
+        Server(
+            registry=FunctionRegistry(),
+            device_backends=["torch"],
+            in_process=True,
+            connection_file=file,
+        ) as server,
+        Remote(open_session(server.url, token=server.token)) as opened,
+    ):
+        yield opened
+        opened.arrays.settle()
+        gc.collect()
+        assert list(opened.handles) == []
+
+
+def test_what_all_libraries_agree_on_is_sent_ahead(far: Remote, device: str) -> None:
+    array = far.array(VALUE, device)
+    there = far.array(VALUE.astype("i4"), device)
+    for run in (
+        lambda x: (x + 1) * 2,
+        lambda x: x.sum(),
+        lambda x: far.xp.argmax(x, axis=1),
+        lambda x: x[1:, 0],
+        lambda x: far.xp.concat([x, x]),
+        lambda x: x @ x.mT,
+    ):
+        found = run(array)
+        assert found.promise is not None
+        assert found.device == array.device
+        assert found.to_numpy().shape == found.shape
+    assert (there + 1).promise is None
+    np.testing.assert_array_equal((there + 1).to_numpy(), VALUE.astype("i4") + 1)
+
+
+def test_small_tensors_come_with_their_reply(far: Remote) -> None:
+    array = far.array(VALUE)
+    total = array.sum()
+    far.arrays.settle()
+    frames = far.session.statistics()["frames_sent"]
+    assert float(total) == VALUE.sum()
+    assert far.session.statistics()["frames_sent"] == frames
+    small = array[0, 0] + 1
+    view = small.reshape(2, 2)
+    far.arrays.settle()
+    small += 1
+    assert view.tolist() == [[3, 4], [5, 6]]
 
 
 def test_creation_is_on_the_device_asked_for(remote: Remote, device: str) -> None:
