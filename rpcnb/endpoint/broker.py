@@ -247,6 +247,7 @@ class Broker:
         """Carry out what an administrator asks for; without a command, tell how things are."""
         if command in {"rotate", "rotate all"}:
             self.on_rotate(self._keyring.rotate())
+            self.on_change()  # else a broker that follows this one would bring the old secret back
             self.audit.write(command)
             if command == "rotate all":
                 for record in self.live_sessions():

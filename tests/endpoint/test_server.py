@@ -22,6 +22,8 @@ from rpcnb.core.errors import (
     SessionError,
 )
 from rpcnb.endpoint.connect import ask_status, open_session
+from rpcnb.endpoint.credentials import read_connection_file, secret_of
+from rpcnb.endpoint.estate import estate_path
 from rpcnb.endpoint.server import Server, forking_is_safe
 from rpcnb.session.functions import FunctionRegistry
 
@@ -261,3 +263,14 @@ def test_a_thread_makes_forking_unsafe() -> None:
     assert not forking_is_safe()
     over.set()
     thread.join()
+
+
+def test_what_a_killed_broker_leaves_has_the_secret_that_is_in_force(registry) -> None:
+    with Server(registry=registry, in_process=False) as server:
+        old = server.token
+        connect(server).shutdown()
+        admin = read_connection_file(server.connection_file).admin
+        ask_status(server.url, admin, command="rotate")
+        kept = json.loads(estate_path(server.url).read_text(encoding="utf-8"))["secret"]
+        assert kept == secret_of(server.token).hex() != secret_of(old).hex()
+        assert admin not in estate_path(server.url).read_text(encoding="utf-8")
