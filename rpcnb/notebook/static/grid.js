@@ -41,16 +41,25 @@ export function moved(key, row, column, size) {
   return [Math.min(Math.max(to[0], -1), size.rows - 1), Math.min(Math.max(to[1], 0), size.columns - 1)];
 }
 
+/** @param {{width: string}|undefined} column pixels it needs at least */
+function least(column) {
+  return Number(/\d+/.exec(column?.width ?? "")?.[0] ?? 0);
+}
+
+/** @param {{width: string}[]} columns pixels that all need, the scroll bar included */
+function leastWidth(columns) {
+  return columns.reduce((sum, column) => sum + least(column), 30);
+}
+
 /**
  * Which optional columns to leave out.
  * @param {number} width pixels
  * @param {{width: string, optional?: number}[]} columns
  */
 export function hiddenColumns(width, columns) {
-  const least = (column) => Number(/\d+/.exec(column.width)?.[0] ?? 0);
   const numbers = columns.map((column) => column.optional ?? 0).filter((number) => number > 0).sort();
   const hidden = [];
-  let needed = columns.reduce((sum, column) => sum + least(column), 30);
+  let needed = leastWidth(columns);
   while (width > 0 && needed > width && numbers.length) {
     const number = numbers.shift();
     hidden.push(number);
@@ -102,10 +111,11 @@ export class Grid {
 
   /** Leave out columns where there is no room, those of the lowest number first. */
   #fit() {
-    const narrow = hiddenColumns(this.element.clientWidth, this.columns);
+    const narrow = hiddenColumns(this.element.parentElement?.clientWidth ?? 0, this.columns);
     if (this.element.dataset.narrow === narrow.join(" ")) return;
     this.element.dataset.narrow = narrow.join(" ");
     const shown = this.columns.filter((column) => !narrow.includes(column.optional ?? 0));
+    this.element.style.minWidth = `${leastWidth(shown)}px`; // below that it scrolls sideways
     this.element.style.setProperty("--rx-columns", shown.map((column) => column.width).join(" "));
   }
 
