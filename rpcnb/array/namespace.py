@@ -22,7 +22,8 @@ class ArrayNamespace:
     """The Python array API standard 2025.12 on the arrays of one session, and ``special``.
 
     Functions take and return remote arrays. `asarray` uploads, nothing else does. Questions about
-    dtypes and shapes are answered here; every other function is one round trip.
+    dtypes and shapes are answered here; every other function is one message, whose answer is waited
+    for only where shape and dtype of the result cannot be told beforehand.
 
     Parameters
     ----------
