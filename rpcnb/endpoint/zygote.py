@@ -24,6 +24,7 @@ import socket
 import sys
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
@@ -144,7 +145,7 @@ class Zygote:
             self._report(failed=f"{type(error).__name__}: {error}", traceback="".join(lines))
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
-            sys.stderr.flush()
+            _flush_output()
             os._exit(status)
 
     def _serve(self) -> None:
@@ -272,8 +273,7 @@ class Zygote:
         except BaseException:  # noqa: BLE001 -- a worker's last words go to the server's log
             traceback.print_exc()
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            _flush_output()
             os._exit(status)
 
     def _reap(self, options: int) -> None:
@@ -318,6 +318,13 @@ class Zygote:
         except OSError:
             return False
         return True
+
+
+def _flush_output() -> None:
+    """Let nothing be lost; what stdout and stderr lead to may have gone with the broker."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
 
 
 def _signal(pid: int, number: int) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import sys
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from time import monotonic
@@ -199,3 +200,19 @@ def test_a_worker_can_say_that_its_client_is_away(tmp_path) -> None:
                 assert hear(reports) == {"away": TICKET.session_id, "gone": gone}
                 here.sendall(b"x")
             assert "ended" in hear(reports)
+
+
+def test_a_worker_whose_output_leads_nowhere_ends_all_the_same(tmp_path) -> None:
+    def print_into_the_void(fd: int, ticket: Ticket, folder: Path, door: socket.socket) -> None:
+        reading, writing = os.pipe()
+        os.close(reading)
+        os.dup2(writing, 1)
+        sys.stdout = open(1, "w", buffering=1000, closefd=False)  # noqa: SIM115
+        sys.stdout.write("lost")
+
+    with running(tmp_path, print_into_the_void) as (control, reports, _):
+        hear(reports)
+        with hire(control):
+            assert "started" in hear(reports)
+            assert hear(reports) == {"ended": TICKET.session_id, "code": 0}
+        assert (tmp_path / "workers").exists()  # the worker did not take the zygote's part
