@@ -32,7 +32,8 @@ KEPT_LATE = 20
 """Displays that came too fast and are shown when the cell has ended."""
 _EMPTY_REPR = re.compile(r"<IPython\.core\.display\.\w+ object>")
 _REACHING = re.compile(
-    r"\\(href|url|class|cssId|style|data|require|includegraphics|html\w*|unicode|toggle|action)\b"
+    r"\\(href|url|class|cssId|style|data|require|includegraphics|html\w*|unicode|toggle|action"
+    r"|mmlToken|bbox|csname)(?![a-zA-Z])"
 )
 """Commands of MathJax that leave the formula: links, attributes, extensions."""
 

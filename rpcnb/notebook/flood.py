@@ -18,9 +18,13 @@ from rpcnb.remote.output import write_output
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TEXT = 256 * 1024, 16 * 1024
-DISPLAYS = 100, 10
-"""What may come at once, and what each second adds: characters of text, and displays."""
+TEXT = 128 * 1024, 4 * 1024
+DISPLAYS = 30, 1
+"""What may come at once, and what each second adds: characters of text, and displays.
+
+JupyterLab renders a cell's whole text again for each piece that comes, which takes it seconds from
+300 KiB on; and it hides what comes after 50 outputs, the error at the end included.
+"""
 SLOWLY = 0.005
 """Seconds taken for each piece that is left out: whoever sends has to wait then, and the processors
 have time for the browser."""
@@ -46,6 +50,7 @@ class Allowance:
         self._lock = threading.Lock()
         self._left = float(burst)
         self._at = clock()
+        self._dry = False
 
     def take(self, amount: int) -> bool:
         """Take an amount if there is as much."""
@@ -53,8 +58,11 @@ class Allowance:
             now = self._clock()
             self._left = min(self._burst, self._left + (now - self._at) * self._rate)
             self._at = now
-            if amount > self._left:
+            # Once refused, not again piece by piece, but when a second's worth is there.
+            if (max(amount, self._rate) if self._dry else amount) > self._left:
+                self._dry = True
                 return False
+            self._dry = False
             self._left -= amount
             return True
 

@@ -59,7 +59,15 @@ def test_the_text_of_what_has_one_is_preferred_to_its_markup(
 
 
 @pytest.mark.parametrize(
-    "formula", [r"\href{javascript:x}{y}", r"\require{html}", r"\style{x}{y}", r"\htmlData{x}{y}"]
+    "formula",
+    [
+        r"\href{javascript:x}{y}",
+        r"\require{html}",
+        r"\style{x}{y}",
+        r"\htmlData{x}{y}",
+        r"\mmlToken{mi}[href=x]{y}",
+        r"\bbox[x]{y}",
+    ],
 )
 def test_formulas_that_reach_out_are_not_typeset(
     shell: Shell, remote: rpcnb.Remote, formula: str

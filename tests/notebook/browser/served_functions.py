@@ -20,6 +20,13 @@ def slow(marker: str = "", steps: int = 200, pause: float = 0.05) -> str:
     return "through"
 
 
+@rpcnb.register("lab.shout")
+def shout() -> None:
+    """Print without end."""
+    while True:
+        print("x" * 100)
+
+
 @rpcnb.register("lab.add")
 def add(a: int, b: int) -> int:
     """Add two numbers."""

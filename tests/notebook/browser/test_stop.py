@@ -21,6 +21,7 @@ CELLS = [
     "remote.fn.lab.add(40, 2)",
     "print('waiting')\nawait slow.submit({marker!r}, steps=400)",
     "remote.fn.lab.add(40, 3)",
+    "remote.fn.lab.shout()",
 ]
 
 
@@ -56,5 +57,9 @@ def test_stop_ends_a_cell_that_waits_and_the_call_over_there(
     assert notebook.run(4).strip().endswith("43")  # calls run in order: both had ended
     assert monotonic() - began < SECONDS
     assert not marker.exists()
+    notebook.start(5)
+    notebook.wait_text(5, "left out: too many at once")
+    notebook.press_stop()  # which JupyterLab must have time to notice
+    notebook.wait_text(5, r"RemoteInterrupted: lab\.shout stopped after .* \(confirmed by lab\)")
     assert notebook.complaints == []
     assert notebook.outside == []
