@@ -48,8 +48,16 @@ def disconnect(hub: Hub, message: Mapping[str, Any]) -> str:
     return f"{name}.close()" if name else f"rpcnb.manager.close({remote.name!r})"
 
 
+def detach(hub: Hub, _message: Mapping[str, Any]) -> str:
+    """Leave the session as it is, for whoever takes it up by its name."""
+    name = _variable(hub)
+    hub.remote.detach()
+    return f"{name}.detach()"
+
+
 ACTIONS: dict[str, Callable[[Hub, Mapping[str, Any]], str]] = {
     "cancel": cancel,
+    "detach": detach,
     "disconnect": disconnect,
     "forget": forget,
     "free": free,

@@ -15,8 +15,9 @@ export class SessionBar {
     this.facts = ["state", "name", "url", "rtt", "handles", "bytes", "running", "moved"].map((name) =>
       el("span", { class: `rx-fact rx-fact-${name}` }));
     this.disconnect = button("Disconnect", () => send({ type: "disconnect" }));
+    this.detach = button("Detach", () => send({ type: "detach" }), { title: "leave the session as it is, to take it up again by its name" });
     this.element = el("div", { class: "rx-bar", role: "group", "aria-label": "Session" }, ...this.facts,
-      button("Measure", () => send({ type: "ping" }), { title: "measure the time of a round trip" }), this.disconnect);
+      button("Measure", () => send({ type: "ping" }), { title: "measure the time of a round trip" }), this.detach, this.disconnect);
   }
 
   update() {
@@ -38,7 +39,8 @@ export class SessionBar {
     });
     this.facts[0].dataset.state = session.state;
     this.facts[5].title = `${session.nbytes.toLocaleString("en-US")} bytes held over there`;
-    /** @type {any} */ (this.disconnect).disabled = ["closed", "lost", "died"].includes(session.state);
+    const over = ["closed", "lost", "died"].includes(session.state);
+    for (const each of [this.detach, this.disconnect]) /** @type {any} */ (each).disabled = over;
   }
 }
 

@@ -65,6 +65,15 @@ def test_disconnecting_closes_the_session(shell: Any, hub: Hub) -> None:
     assert shell["remote"].closed
 
 
+def test_detaching_leaves_a_named_session_as_it_is(shell: Any, address: str) -> None:
+    shell.run(f"%connect_remote rpcnb://{address}/mine\na = remote.zeros(3)")
+    hub = Hub(shell["remote"])
+    assert act(hub, {"type": "detach"}) == {"type": "code", "code": "remote.detach()"}
+    assert shell["remote"].closed
+    shell.run(f"%connect_remote rpcnb://{address}/mine --as again")
+    assert shell["again"].builtin("rpcnb.statistics")()["nbytes"] == 24
+
+
 @pytest.mark.parametrize(
     "message", [{"type": "free"}, {"type": "free", "handle": "x"}, {"type": "cancel", "call": None}]
 )
