@@ -149,13 +149,14 @@ class Resuming(Turns):
         Raises
         ------
         TransportError
-            This one is gone, too; another may do.
+            This one is gone, too, or comes too late; another may do.
         ProtocolError
-            The two halves do not belong together, or this one comes too late.
+            The two halves do not belong together.
         """
         with self._going_on:
             try:
-                self._resumable().check_epoch(epoch)
+                if epoch <= self._resumable().epoch:  # overtaken, by way of another broker, say
+                    raise ConnectionClosed("a later connection is there already")  # noqa: TRY301
                 received = self._leave_transport()
                 theirs = _exchange(transport, epoch, received, deadline)
                 self._enter_transport(transport, epoch, theirs)

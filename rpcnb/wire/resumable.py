@@ -42,17 +42,6 @@ class ResumableV1(WireV1):
         """Which connection of its session this is."""
         return self._epoch
 
-    def check_epoch(self, epoch: int) -> None:
-        """Refuse a connection that comes too late.
-
-        Raises
-        ------
-        RemoteProtocolError
-            A later one is there already.
-        """
-        if not self._epoch < epoch <= NEWEST_EPOCH:
-            raise RemoteProtocolError(f"epoch {epoch} after {self._epoch}")
-
     def cut(self) -> int:
         """Forget what has arrived in part: the connection is gone; return the frames received.
 
@@ -80,7 +69,8 @@ class ResumableV1(WireV1):
         RemoteProtocolError
             The peer cannot have that many, or the epoch is not a later one.
         """
-        self.check_epoch(epoch)
+        if not self._epoch < epoch <= NEWEST_EPOCH:
+            raise RemoteProtocolError(f"epoch {epoch} after {self._epoch}")
         again = self.journal.again(received, epoch, self.frames_received)
         self._epoch = self._quick_epoch = epoch
         self._acked = max(self._acked, received)

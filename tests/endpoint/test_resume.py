@@ -8,7 +8,7 @@ import time
 import pytest
 
 from rpcnb.core.deadline import Deadline
-from rpcnb.core.errors import ConnectionClosed, ProtocolError, TransportError, TransportTimeout
+from rpcnb.core.errors import ConnectionClosed, TransportError, TransportTimeout
 from rpcnb.endpoint.connection import Connection
 from rpcnb.session.base import CallStatus
 from rpcnb.transport.memory import memory_pair
@@ -193,9 +193,11 @@ def test_a_late_connection_is_refused_and_nothing_changes(halves) -> None:
     halves.join()
     near, far = memory_pair()
     far.send_one(resume_frame(2, 0))
-    with pytest.raises(ProtocolError, match="epoch 2 after 2"):
+    with pytest.raises(ConnectionClosed, match="a later connection"):
         halves.client.go_on(near, 2, Deadline.after(SOON))
     assert near.closed
+    assert halves.client.reason is None
+    assert halves.client.cuts == 1
     far.close()
     halves.join()
     assert halves.answer_to(halves.ask("x")) == "x"
