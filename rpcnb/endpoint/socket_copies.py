@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import IntegrityError
@@ -84,10 +85,16 @@ class SocketCopies(RPCSession):
         if len(target) < shared_memory.SMALLEST_FETCH or EVENTS.subscriptions:
             return False
         self._settle(source)
-        came = self.memory.fetch(source, len(target))
-        if came is None:
-            return False
-        self._copy(source, came, target, "download")
+        pieces = -(-len(target) // shared_memory.STEP)  # the memory it takes is that of one piece
+        size = -(-len(target) // pieces)
+        for start in range(0, len(target), size):
+            here = target[start : start + size]
+            piece = replace(source, byte_offset=source.byte_offset + start)
+            came = self.memory.fetch(piece, len(here))
+            if came is None:
+                return False
+            self._copy(piece, came, here, "download")
+            came.release()  # the next one comes there as well
         return True
 
     def _download(self, source: ArrayRef, view: memoryview) -> None:

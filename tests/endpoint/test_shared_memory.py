@@ -140,6 +140,14 @@ def test_what_was_made_over_there_is_copied_through_shared_memory(remote) -> Non
     assert remote.session.memory.nbytes <= 8 * array.nbytes
 
 
+def test_what_was_made_over_there_needs_no_more_memory_than_a_piece(remote) -> None:
+    count = 5 * COUNT * shared_memory.STEP // (2 * COUNT * 8) + 3
+    made = remote.arange(count, dtype="f8")
+    assert (made.to_numpy() == np.arange(count)).all()
+    assert made.nbytes > 2 * shared_memory.STEP
+    assert 0 < remote.session.memory.nbytes <= shared_memory.STEP
+
+
 def test_a_small_array_goes_by_the_socket(remote) -> None:
     array = remote.array(values(count=100))
     assert remote.session.statistics()["bulk_path"] == "socket"
