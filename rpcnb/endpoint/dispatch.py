@@ -226,7 +226,10 @@ class Dispatcher:
         if type(message) is tuple:
             self._run_short(message)  # type: ignore[arg-type] # messages are subclasses of tuple
         elif type(message) is CallFunc:
-            self._start(message)
+            if message.timeout is None:
+                self._run_short(message[:4])
+            else:
+                self._start(message)
         elif type(message) is FreeHandles:
             self._free_behind(message.handles)
         elif type(message) is StreamWait:

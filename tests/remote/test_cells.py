@@ -157,16 +157,26 @@ def test_names_cross_in_both_directions(over_there: Recorder) -> None:
 
 
 def test_an_interrupt_stops_it_there_and_the_namespace_stays(over_there: Recorder) -> None:
+    ended = threading.Event()
+
     def interrupt() -> None:
+        """Press as soon as it prints, and again where that came just before a system call.
+
+        CPython then runs the handler when the call returns, and the text makes just that likely.
+        """
         assert over_there.on_text.wait(20)
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        while not ended.wait(5):
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     for waiting in ("import time\nprint('in')\ntime.sleep(30)", "await asyncio.sleep(30)"):
         over_there.on_text.clear()
+        ended.clear()
         thread = threading.Thread(target=interrupt)
         thread.start()
         with pytest.raises(RemoteInterrupted, match=r"%%remote stopped .* \(confirmed by lab\)"):
             over_there.run(f"import asyncio\nx = 'kept'\nprint('in')\n{waiting}\nx = 'lost'")
+        ended.set()
         thread.join()
     assert over_there.run("x") == [("display", "'kept'")]
 
