@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import TransportError
 from rpcnb.core.limits import KIB
+from rpcnb.transport.room import GrowingRoom
 from rpcnb.transport.unix import unix_pair
 
 if TYPE_CHECKING:
@@ -52,18 +53,19 @@ class Relay:
 
     def _carry(self, source: Transport, target: Transport) -> bool:
         """Carry until `source` ends, or False: until `target` takes no more."""
-        buffer = memoryview(bytearray(CARRIED_AT_ONCE))
+        room = GrowingRoom(CARRIED_AT_ONCE)
         while True:
             try:
-                count = source.receive_into(buffer)
+                count = source.receive_into(room.view)
             except TransportError:  # each side learns of the other's end by its own
                 return True
             if not count:
                 return True
             try:
-                target.send((buffer[:count],))
+                target.send((room.view[:count],))
             except TransportError:
                 return False
+            room.note(count)
 
     def join(self, timeout: float) -> bool:
         """Wait until all is carried; False when it was not by then [s]."""

@@ -345,6 +345,7 @@ WARM = (
     "rpcnb.session.files",
     "rpcnb.session.tqdm_hook",
     "rpcnb.array.host",  # by name: nothing here knows what it is
+    "resource",
     "tempfile",
 )
 """What workers need and the broker does not: loaded before they are forked, it costs each of them
@@ -378,6 +379,10 @@ def prepare(service: Service, load: Sequence[str]) -> int:
         with suppress(ImportError):  # the first cell says what is missing
             importlib.import_module("rpcnb.session.ipython")
     load_functions(load)
+    for name in service.registry.names():
+        function = service.registry.get(name)
+        if function is not None:
+            service.registry.describe(name, function)
     # What is here stays shared: a collection in a worker would write to every page of it.
     gc.collect()
     gc.freeze()

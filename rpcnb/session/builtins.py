@@ -22,7 +22,6 @@ from rpcnb.session.array_functions import array_functions
 from rpcnb.session.batches import run_batch
 from rpcnb.session.cells import refused
 from rpcnb.session.digest import digest
-from rpcnb.session.functions import describe_function
 from rpcnb.session.marshal import module_functions
 from rpcnb.session.small_copies import small_copies
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
+    from rpcnb.core.values import FunctionInfo
     from rpcnb.session.local import LocalSession
 
 ELSEWHERE = {
@@ -85,12 +85,11 @@ def list_functions(session: LocalSession) -> list[dict[str, object]]:
     for name in session.registry.names():
         function = session.registry.get(name)
         if function is not None:  # removed a moment ago
-            described.append(_description(name, function))
+            described.append(_description(session.registry.describe(name, function)))
     return described
 
 
-def _description(name: str, function: Callable[..., Any]) -> dict[str, object]:
-    info = describe_function(function, name)
+def _description(info: FunctionInfo) -> dict[str, object]:
     parameters = None
     if info.parameters is not None:
         parameters = [[p.name, p.kind, p.default, p.annotation] for p in info.parameters]

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from rpcnb.core.errors import PermissionDenied, SessionError
 from rpcnb.core.roles import Role
-from rpcnb.session.functions import FunctionRegistry
+from rpcnb.session.functions import FunctionRegistry, describe_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from rpcnb.core.values import FunctionInfo
 
 Show: TypeAlias = "Callable[[str, dict[str, Any], dict[str, Any], str], object]"
 """Shows one thing where the cell was written: ``display``, ``update`` or ``clear``, the MIME bundle,
@@ -168,6 +170,10 @@ class CellRegistry(FunctionRegistry):
 
     def get(self, name: str) -> Callable[..., Any] | None:
         return self._cells.functions().get(name) or self._server.get(name)
+
+    def describe(self, name: str, function: Callable[..., Any]) -> FunctionInfo:
+        own = name in self._cells.functions()
+        return describe_function(function, name) if own else self._server.describe(name, function)
 
     def role_of(self, name: str) -> Role:
         return Role.EXECUTOR if name in self._cells.functions() else self._server.role_of(name)

@@ -34,6 +34,8 @@ class FunctionRegistry:
         self._functions: dict[str, Callable[..., Any]] = {}
         self._roles: dict[str, Role] = {}
         """Of the functions that take another role than `Role.EXECUTOR`."""
+        self._infos: dict[str, tuple[Callable[..., Any], FunctionInfo]] = {}
+        """What was known of them when it was last asked for."""
 
     def add(
         self,
@@ -78,10 +80,22 @@ class FunctionRegistry:
         """Offer a function no longer; handles to it keep working.  LookupError when there is none."""
         with self._lock:
             del self._functions[name], self._roles[name]
+            self._infos.pop(name, None)
 
     def get(self, name: str) -> Callable[..., Any] | None:
         """Return the function of that name, or None."""
         return self._functions.get(name)
+
+    def describe(self, name: str, function: Callable[..., Any]) -> FunctionInfo:
+        """Return what is known about the function that has or had this name; see `describe_function`.
+
+        Kept, since reading a signature takes half a millisecond: a server describes all of its
+        functions before it forks workers.
+        """
+        known = self._infos.get(name)
+        if known is None or known[0] is not function:
+            known = self._infos[name] = function, describe_function(function, name)
+        return known[1]
 
     def role_of(self, name: str) -> Role:
         """Return the least role that may call the function of that name, if there is one."""
@@ -93,6 +107,7 @@ class FunctionRegistry:
         with self._lock:
             chosen._functions = {n: f for n, f in self._functions.items() if wanted(n)}
             chosen._roles = dict(self._roles)
+            chosen._infos = dict(self._infos)
         return chosen
 
     def names(self) -> list[str]:

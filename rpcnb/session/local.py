@@ -144,12 +144,14 @@ class LocalSession(RPCSession):
 
     def get_function(self, name: str) -> FunctionRef | None:
         self._check_open()
-        functions = self._own if name.startswith(RESERVED) else self.registry
-        function = functions.get(name)
+        is_own = name.startswith(RESERVED)
+        function = (self._own if is_own else self.registry).get(name)
         if function is None:
             return None
         handle = self.handles.issue(function, TypeCode.FUNCTION)
-        return FunctionRef(handle, describe_function(function, name))
+        if is_own:
+            return FunctionRef(handle, describe_function(function, name))
+        return FunctionRef(handle, self.registry.describe(name, function))
 
     def role_of(self, name: str) -> Role:
         return self.registry.role_of(name)

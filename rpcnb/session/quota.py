@@ -55,8 +55,8 @@ def limit_memory(limit: int) -> bool:
 def _data_bytes() -> int | None:
     """Return what counts for `RLIMIT_DATA` now, or None where nobody says."""
     try:
-        with open("/proc/self/status", encoding="ascii") as file:  # noqa: PTH123 -- no Path needed
-            found = [line for line in file if line.startswith("VmData:")]
+        with open("/proc/self/status", "rb") as file:  # noqa: PTH123 -- a codec would be imported
+            found = [line for line in file if line.startswith(b"VmData:")]
     except OSError:
         return None
     return int(found[0].split()[1]) * 1024

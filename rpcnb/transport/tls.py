@@ -40,6 +40,7 @@ from rpcnb.transport.certificate import (
     fingerprint_text,
     server_context,
 )
+from rpcnb.transport.room import GrowingRoom
 from rpcnb.transport.sockets import SocketListener, SocketTransport
 from rpcnb.transport.stream import StreamTransport
 from rpcnb.transport.tcp import connected_socket, listening_socket, resolve, tune_latency
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 RECORDS = 256 * KIB
-"""Bytes taken from the socket at once; untouched memory costs nothing."""
+"""Most bytes taken from the socket at once."""
 RECORD = 16 * KIB
 """Most plaintext in one record of TLS."""
 SENT_AT_ONCE = 256 * KIB
@@ -116,7 +117,7 @@ class TlsTransport(StreamTransport):
         self._open = False
         """The handshake is done."""
         self._received = 0
-        self._records = memoryview(bytearray(RECORDS))
+        self._records = GrowingRoom(RECORDS)
         self._ready = b""
         """Plaintext that `wait_readable` came upon."""
         self._ended = False
@@ -201,8 +202,8 @@ class TlsTransport(StreamTransport):
         deadline = Deadline.after(timeout)
         self._check_open()
         try:
+            record = memoryview(bytearray(RECORD))
             while not self._ready and not self._ended:
-                record = memoryview(bytearray(RECORD))
                 with self._critical():
                     self._ready = bytes(record[: self._decrypt(record)])
                 if not self._ready and not self._ended:
@@ -242,13 +243,14 @@ class TlsTransport(StreamTransport):
             message = f"nothing from {_place(self._peer_address)} in time"
             raise TransportTimeout(message)
         with self._critical():
-            count = self._inner.receive_into(self._records)
+            count = self._inner.receive_into(self._records.view)
             self._received += count
             if not self._open and self._received > HANDSHAKE_NBYTES:
                 message = f"{_place(self._peer_address)} sent too much for a handshake"
                 raise ConnectionClosed(message)
             if count:
-                self._incoming.write(self._records[:count])
+                self._incoming.write(self._records.view[:count])
+                self._records.note(count)
             else:
                 self._incoming.write_eof()
         if not self._open:

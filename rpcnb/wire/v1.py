@@ -114,10 +114,9 @@ class WireV1(WireProtocol):
         self._small_nbytes = min(INLINE_NBYTES, limits.frame_header, limits.items, limits.string)
         self._pack_scalars = scalar_packer()
         self._decoder = Decoder(limits)
-        # Room for the largest frame without payload, and for many small frames.
-        size = max(64 * 1024, FIXED_NBYTES + limits.frame_header) + 64 * 1024
-        self._buffer = memoryview(bytearray(size))
-        self._window = self._buffer[:WINDOW]
+        self._window = self._buffer = memoryview(
+            bytearray(WINDOW)
+        )  # grows with the first large header
         self._start = self._end = 0  # what is in the buffer and not yet decoded
         self._needed = FIXED_NBYTES  # bytes from _start before looking again makes sense
         self._payload: _Payload | None = None
@@ -375,12 +374,19 @@ class WireV1(WireProtocol):
         if start == self._end:
             self._start = self._end = 0
         elif start + needed > len(self._buffer) or self._end == len(self._buffer):
-            rest = self._end - start
-            self._buffer[:rest] = bytes(self._buffer[start : self._end])
-            self._start, self._end = 0, rest
+            rest = bytes(self._buffer[start : self._end])
+            if needed > len(self._buffer):
+                self._make_room()
+            self._buffer[: len(rest)] = rest
+            self._start, self._end = 0, len(rest)
         else:
             self._start = start
         self._needed = needed
+
+    def _make_room(self) -> None:
+        """Have a buffer for the largest frame without payload: few sessions ever need it."""
+        self._buffer = memoryview(bytearray(FIXED_NBYTES + self._limits.frame_header + WINDOW))
+        self._window = self._buffer[:WINDOW]
 
     def _begin_payload(self, fixed: Fixed, header: bytes) -> _Payload:
         """Find the place for a payload; a value is decoded when all of it is there."""

@@ -44,6 +44,19 @@ def test_a_name_is_taken_once_unless_overridden(registry) -> None:
     assert registry.get("f") is len
 
 
+def test_a_function_is_described_once_and_anew_when_another_takes_its_name(registry) -> None:
+    registry.add("f", blur)
+    info = registry.describe("f", blur)
+    assert info == describe_function(blur, "f")
+    assert registry.describe("f", blur) is info
+    assert registry.only(lambda _: True).describe("f", blur) is info
+    registry.add("f", len, override=True)
+    assert registry.describe("f", len) == describe_function(len, "f")
+    registry.remove("f")
+    registry.add("f", blur)
+    assert registry.describe("f", blur) is not info
+
+
 @pytest.mark.parametrize("name", ["", "1a", ".a", "a-b", "a b", "a\0", "é", "a" * 129, None])
 def test_malformed_names_are_refused(registry, name) -> None:
     with pytest.raises(ValueError, match="cannot name a function"):
