@@ -13,9 +13,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import array_api_compat
-import array_api_compat.numpy  # else loaded by the first operation of every worker
 import numpy as np
 
+from rpcnb.array.compat import numpy_namespace
 from rpcnb.array.elsewhere import creation_dtype, method_elsewhere, ufunc_elsewhere
 from rpcnb.array.look import array_figures, array_look
 from rpcnb.array.planes import array_planes
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from rpcnb.session.local import LocalSession
 
+numpy_namespace()  # else it would be loaded by the first operation of every worker
 OPERATIONS = operations()
 SMALL = 8
 """Elements of the largest result whose content comes with the reply."""

@@ -6,11 +6,11 @@ Each question is asked once: `dtype_of` remembers the answer, also that there is
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rpcnb.array.compat import numpy_namespace
 from rpcnb.array.methods import ArrayMethods
 
 if TYPE_CHECKING:
@@ -29,17 +29,12 @@ _known: dict[tuple[Any, ...], np.dtype[Any] | None] = {}
 """Operation and dtypes -> dtype of its result; None where it raises."""
 
 
-@cache
-def _namespace() -> Any:
-    return import_module("array_api_compat.numpy")  # half of the time that importing NumPy takes
-
-
 def function_of(operation: Operation) -> Callable[..., Any]:
     """Return what runs an operation on host arrays."""
     if operation.name.startswith("method."):
         short = operation.short_name
         return lambda array, *args, **kwargs: getattr(array, short)(*args, **kwargs)
-    found: Any = _namespace()
+    found: Any = numpy_namespace()
     for part in operation.name.split("."):
         found = getattr(found, part)
     function: Callable[..., Any] = found

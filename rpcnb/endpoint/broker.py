@@ -111,8 +111,8 @@ class Broker:
         self._closing = False
         self.on_rotate: Callable[[bytes], None] = lambda _: None
         """Told the new secret: what is written down elsewhere has to follow."""
-        self.on_change: Callable[[], None] = lambda: None
-        """Told that something changed that the next broker would have to know."""
+        self.on_change: Callable[[dict[str, Any]], None] = lambda _: None
+        """Told what the next broker would have to know of a session that began or changed."""
         self.audit = AuditLog()
         staff.on_end = self._on_end
         staff.on_away = self._on_away
@@ -133,11 +133,7 @@ class Broker:
 
     def bequest(self) -> list[dict[str, Any]]:
         """Return what the next broker would have to know of the sessions."""
-        return [
-            {**asdict(record), "away_since": None, "resume_key": record.resume_key.hex()}
-            for record in self.live_sessions()
-            if record.resume_key
-        ]
+        return [_as_left(record) for record in self.live_sessions() if record.resume_key]
 
     def start(self) -> None:
         """Begin to accept."""
@@ -247,7 +243,6 @@ class Broker:
         """Carry out what an administrator asks for; without a command, tell how things are."""
         if command in {"rotate", "rotate all"}:
             self.on_rotate(self._keyring.rotate())
-            self.on_change()  # else a broker that follows this one would bring the old secret back
             self.audit.write(command)
             if command == "rotate all":
                 for record in self.live_sessions():
@@ -277,7 +272,7 @@ class Broker:
         offer = pipes.OFFER if ticket.pipes else ""
         handshake.accept(bytes.fromhex(ticket.session_id), ticket.epoch, offer)
         record.resume_key = handshake.result.resume_key
-        self.on_change()
+        self.on_change(_as_left(record))
         try:
             send_due(transport, handshake)
         finally:
@@ -356,7 +351,7 @@ class Broker:
         handshake.accept(bytes.fromhex(record.session_id), ticket.epoch)
         if not resumed:
             record.resume_key = handshake.result.resume_key
-        self.on_change()
+        self.on_change(_as_left(record))
         send_due(transport, handshake)
         try:
             self._staff.hand_in(ticket, transport)
@@ -456,6 +451,10 @@ class Broker:
         self._staff.close()
         for thread in self._threads:
             thread.join(timeout=5.0)
+
+
+def _as_left(record: SessionRecord) -> dict[str, Any]:
+    return {**asdict(record), "away_since": None, "resume_key": record.resume_key.hex()}
 
 
 def _place(transport: Transport) -> str:

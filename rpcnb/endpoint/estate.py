@@ -9,16 +9,19 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rpcnb.endpoint.credentials import is_running, runtime_folder, write_private
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+LINES = 64
+"""Sessions added to the file, besides as many as there were, before it is written anew."""
 DOOR = "heirs"
 """Name of the socket in a zygote's folder, at which the next broker knocks."""
 
@@ -45,16 +48,64 @@ def estate_path(url: str) -> Path:
     return runtime_folder() / f"estate-{label}.json"
 
 
-def write_estate(estate: Estate) -> None:
-    """Write it down, in one step."""
-    write_private(estate_path(estate.url), json.dumps(asdict(estate)))
+class EstateFile:
+    """A broker's estate, kept up to date: a line for each session that began or changed.
+
+    Writing all of it each time would cost every client as much as there are sessions. Thread-safe.
+
+    Parameters
+    ----------
+    survey : callable
+        Returns the estate as it is.
+    """
+
+    def __init__(self, survey: Callable[[], Estate]) -> None:
+        self._survey = survey
+        self._lock = threading.Lock()
+        self._room = 0
+        """Lines that may be added until it is worthwhile to write all of it again."""
+
+        self._closed = False
+
+    def write(self) -> None:
+        """Write all of it down, in one step."""
+        with self._lock:
+            self._write()
+
+    def _write(self) -> None:
+        if self._closed:
+            return
+        estate = self._survey()
+        write_private(estate_path(estate.url), json.dumps(asdict(estate)) + "\n")
+        self._path = estate_path(estate.url)
+        self._room = LINES + len(estate.sessions)
+
+    def add(self, session: dict[str, Any]) -> None:
+        """Write down one session, as it is now."""
+        with self._lock:
+            self._room -= 1
+            if self._room < 0 or not self._path.exists():  # or somebody cleaned up
+                self._write()
+                return
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(session) + "\n")
+
+    def remove(self) -> None:
+        """Leave nothing: everything ended in an orderly way."""
+        with self._lock:
+            self._closed = True
+            remove_estate(self._survey().url)
 
 
 def find_estate(url: str) -> Estate | None:
     """Return what a broker at this address left behind; None when it lives, or nothing does."""
     try:
-        estate = Estate(**json.loads(estate_path(url).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # there is none, or of another version
+        first, *lines = estate_path(url).read_text(encoding="utf-8").splitlines()
+        estate = Estate(**json.loads(first))
+        sessions = [*estate.sessions, *map(json.loads, lines)]
+        latest = {session["session_id"]: session for session in sessions}
+        estate = replace(estate, sessions=list(latest.values()))
+    except (OSError, ValueError, TypeError, KeyError):  # there is none, or of another version
         return None
     is_left = not is_running(estate.pid) and is_running(estate.zygote)
     return estate if is_left else None
@@ -67,7 +118,7 @@ def clear_away(estate: Estate) -> None:
 
 
 def remove_estate(url: str) -> None:
-    """Forget it: everything ended in an orderly way."""
+    """Forget the estate of the broker at an address."""
     estate_path(url).unlink(missing_ok=True)
 
 

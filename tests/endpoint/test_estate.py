@@ -9,19 +9,24 @@ from dataclasses import replace
 import pytest
 
 from rpcnb.endpoint.estate import (
+    LINES,
     Estate,
+    EstateFile,
     clear_away,
     estate_path,
     find_estate,
     knock,
     listen_for_heirs,
     remove_estate,
-    write_estate,
 )
 
 URL = "tcp://127.0.0.1:9090"
 NOBODY = 2**22 + 1
 """No process has this number."""
+
+
+def write_estate(estate: Estate) -> None:
+    EstateFile(lambda: estate).write()
 
 
 @pytest.fixture
@@ -79,3 +84,38 @@ def test_heirs_knock_where_they_are_waited_for_however_long_the_path(tmp_path) -
         heir.sendall(b"x")
         assert zygote.recv(1) == b"x"
     assert listen_for_heirs(tmp_path / "absent") is None
+
+
+def test_sessions_are_added_by_a_line_each_and_the_last_word_on_each_counts(estate) -> None:
+    file = EstateFile(lambda: estate)
+    file.write()
+    first = estate_path(URL).read_text()
+    file.add({"session_id": "b", "epoch": 1})
+    file.add({"session_id": "a", "epoch": 2})
+    assert estate_path(URL).read_text().startswith(first)
+    found = find_estate(URL)
+    assert found.sessions == [{"session_id": "a", "epoch": 2}, {"session_id": "b", "epoch": 1}]
+    assert stat.S_IMODE(estate_path(URL).stat().st_mode) == 0o600
+
+
+def test_the_file_is_written_anew_when_most_of_its_lines_are_of_the_past(estate) -> None:
+    file = EstateFile(lambda: estate)
+    file.write()
+    sizes = set()
+    for _ in range(3 * LINES):
+        file.add({"session_id": "b"})
+        sizes.add(len(estate_path(URL).read_text().splitlines()))
+    assert max(sizes) <= LINES + 2
+    assert min(sizes) == 1
+
+
+def test_a_file_that_somebody_removed_is_written_anew_but_not_after_the_end(estate) -> None:
+    file = EstateFile(lambda: estate)
+    file.write()
+    remove_estate(URL)
+    file.add({"session_id": "a"})
+    assert find_estate(URL) == estate
+    file.remove()
+    file.add({"session_id": "a"})
+    file.write()
+    assert not estate_path(URL).exists()
