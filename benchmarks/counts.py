@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rpcnb import Remote
-from rpcnb.endpoint.connect import greet
+from rpcnb.endpoint.client.connect import greet
+from rpcnb.endpoint.client.socket_session import SocketSession
 from rpcnb.endpoint.credentials import secret_of
-from rpcnb.endpoint.socket_session import SocketSession
 from rpcnb.transport.base import Bytes, Transport
 from rpcnb.wire.handshake import Intent
 from rpcnb.wire.messages import Side

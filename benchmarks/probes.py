@@ -149,7 +149,7 @@ def shared_view(server: dict[str, Any], nbytes: int, number: int) -> Figures:
 
 def share(*, wanted: bool) -> None:
     """Choose between shared memory and the socket for the arrays of this process."""
-    from rpcnb.endpoint.shared_memory import SWITCH
+    from rpcnb.endpoint.memory import SWITCH
 
     os.environ[SWITCH] = "on" if wanted else "off"
 

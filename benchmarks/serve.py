@@ -23,7 +23,7 @@ def main() -> None:
     behind = task.get("behind")
 
     def open_next() -> RPCSession:
-        from rpcnb.endpoint.connect import open_session
+        from rpcnb.endpoint.client.connect import open_session
 
         return open_session(behind["url"], token=behind["token"])
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rpcnb.endpoint.connect import open_session
+from rpcnb.endpoint.client.connect import open_session
 from rpcnb.transport.certificate import client_context, server_context
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ PIECE = 1 * MIB
 
 SERVER = """
 import json, sys
-from rpcnb.endpoint.server import Server
+from rpcnb.endpoint.serving.server import Server
 with Server(host="0.0.0.0", in_process=False, load=["benchmarks.functions"]) as server:
     print(json.dumps([server.url, server.token]), flush=True)
     sys.stdin.read()

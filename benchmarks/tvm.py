@@ -29,7 +29,7 @@ import psutil
 from benchmarks.child import ROOT, hear, start
 from rpcnb.core.device import CPU
 from rpcnb.core.errors import TransportError
-from rpcnb.endpoint.connect import open_session
+from rpcnb.endpoint.client.connect import open_session
 from rpcnb.endpoint.credentials import read_connection_file
 from rpcnb.endpoint.tvm.connect import TVMAddress, connect_tvm
 from rpcnb.transport import registry as transports

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
         TransportTimeout as TransportTimeout,
         WorkerDied as WorkerDied,
     )
-    from rpcnb.endpoint.server import Server as Server
+    from rpcnb.endpoint.serving.server import Server as Server
     from rpcnb.manager import (
         connect as connect,
         local as local,
@@ -100,7 +100,7 @@ _PUBLIC = {
         RemoteInterrupted RemoteProtocolError RemoteWarning RpcnbError RpcnbWarning
         SessionClosed SessionError SessionTaken TransportError TransportTimeout WorkerDied
     """,
-    "rpcnb.endpoint.server": "Server",
+    "rpcnb.endpoint.serving.server": "Server",
     "rpcnb.manager": "connect local manager",
     "rpcnb.notebook.extension": "load_ipython_extension unload_ipython_extension",
     "rpcnb.remote.array": "RemoteArray",

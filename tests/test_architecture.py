@@ -16,6 +16,8 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, NamedTuple
 
+import pytest
+
 import rpcnb
 
 if TYPE_CHECKING:
@@ -73,13 +75,13 @@ RULES = {
     "endpoint": Rule("core wire transport session"),
     "array": Rule("core session", NUMPY | {"array_api_compat": "*"}, never="socket"),
     "remote": Rule(
-        "core session array endpoint.connect", NUMPY | {"tqdm": "progress"}, never="socket"
+        "core session array endpoint.client.connect", NUMPY | {"tqdm": "progress"}, never="socket"
     ),
     "tvm.py": Rule("endpoint.tvm wire.tvm"),
     "manager.py": Rule("core session remote"),
     # the secret that a person types into a notebook is kept where the endpoint keeps its own
     "notebook": Rule(
-        "array core.events core.errors core.version core.visible manager remote endpoint.connect endpoint.credentials",
+        "array core.events core.errors core.version core.visible manager remote endpoint.client.connect endpoint.credentials",
         NUMPY | JUPYTER,
         never="socket",
     ),
@@ -191,6 +193,18 @@ def test_no_module_imports_itself_through_others() -> None:
     except CycleError as error:
         cycle = error.args[1]
     assert cycle == []
+
+
+@pytest.mark.parametrize(("end", "other"), [("client", "serving"), ("serving", "client")])
+def test_an_end_of_the_connection_does_not_import_the_other(end, other) -> None:
+    below = {name: path for name, path in sources().items() if name.startswith(f"endpoint.{end}.")}
+    found = [
+        name
+        for name, path in below.items()
+        if any(reaches(i.target, f"endpoint.{other}") for i in imports(path))
+    ]
+    assert below
+    assert found == []
 
 
 def test_every_module_says_what_it_is_for() -> None:

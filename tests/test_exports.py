@@ -12,7 +12,7 @@ import pytest
 
 import rpcnb
 from rpcnb.core import errors
-from rpcnb.endpoint import connect
+from rpcnb.endpoint.client import connect
 from rpcnb.transport import registry as transports
 
 if TYPE_CHECKING:

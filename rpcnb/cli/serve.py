@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from rpcnb.core.errors import SessionError
-    from rpcnb.endpoint.server import Server
+    from rpcnb.endpoint.serving.server import Server
     from rpcnb.transport.base import Transport
 
 EPILOG = """\
@@ -191,7 +191,7 @@ def run(args: argparse.Namespace) -> int:
 def make_server(args: argparse.Namespace) -> Server:
     """Return the server that was described, not started."""
     from rpcnb.core.limits import DEFAULT_LIMITS
-    from rpcnb.endpoint.server import Server
+    from rpcnb.endpoint.serving.server import Server
 
     given = (args.load, args.forward, args.allow_module, args.device_backend, args.allow_exec)
     if not any(given):
@@ -231,7 +231,7 @@ def make_server(args: argparse.Namespace) -> Server:
 
 def _next_hop(url: str) -> Any:
     """Return what opens a session on the server to forward to, having tried once."""
-    from rpcnb.endpoint.connect import ask_status, open_session, parse_url
+    from rpcnb.endpoint.client.connect import ask_status, open_session, parse_url
 
     target = parse_url(url)
     if target.scheme.startswith("tvm"):  # no secret, and nothing to ask but for a session

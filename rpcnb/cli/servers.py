@@ -57,7 +57,7 @@ def run_token(args: argparse.Namespace) -> int:
         args.path = None
     info = find_server(args)
     if rotate:
-        from rpcnb.endpoint.connect import ask_status
+        from rpcnb.endpoint.client.connect import ask_status
 
         command = "rotate" if args.keep_sessions else "rotate all"
         ask_status(info.url, info.admin, command=command)
@@ -83,7 +83,7 @@ def run_status(args: argparse.Namespace) -> int:
 
 def _row(info: ConnectionFile) -> tuple[str, str, str, str, str]:
     from rpcnb.core.errors import RpcnbError
-    from rpcnb.endpoint.connect import ask_status
+    from rpcnb.endpoint.client.connect import ask_status
 
     try:
         status = ask_status(info.url, info.token)
@@ -101,7 +101,7 @@ def _row(info: ConnectionFile) -> tuple[str, str, str, str, str]:
 def run_stop(args: argparse.Namespace) -> int:
     """Stop one server and wait until it has."""
     from rpcnb.core.errors import TransportError
-    from rpcnb.endpoint.connect import ask_status
+    from rpcnb.endpoint.client.connect import ask_status
     from rpcnb.endpoint.credentials import is_running
 
     info = find_server(args)

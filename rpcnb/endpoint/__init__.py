@@ -1,5 +1,7 @@
 """The joint of the three pillars: session ⇄ wire ⇄ transport.
 
-`Connection` moves messages, `SocketSession` is the client's `RPCSession`, `Dispatcher` serves any
-`RPCSession` to a peer, `Server` accepts peers. Nothing else in the package sees all three pillars.
+Here lies what both ends need: `Connection` moves messages, with its queues, resumption and heartbeat.
+`client/` has the asking end, `SocketSession`; `serving/` the other, `Server`, and `Dispatcher`, which
+serves any `RPCSession` to a peer; neither imports the other.  `tvm/` has both ends of TVM's protocol.
+Nothing else in the package sees all three pillars.
 """

@@ -52,7 +52,7 @@ DISPLAYS: dict[type | str, Display] = {
     RemoteModule: displays.module_html,
     RemoteObject: displays.object_html,
     RemoteStream: tool_displays.line_html,
-    "rpcnb.endpoint.server.Server": tool_displays.line_html,  # loaded by who serves
+    "rpcnb.endpoint.serving.server.Server": tool_displays.line_html,  # loaded by who serves
     SessionManager: tool_displays.manager_html,
     SessionTable: displays.sessions_html,
     TimeEvaluator: tool_displays.line_html,

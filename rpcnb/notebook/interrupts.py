@@ -1,6 +1,6 @@
 """The stop button while a cell awaits: the loop wakes up, and the cell says what was stopped.
 
-A blocking call needs nothing of this (`rpcnb.endpoint.interrupt`). For a cell that awaits, ipykernel
+A blocking call needs nothing of this (`rpcnb.endpoint.client.interrupt`). For a cell that awaits, ipykernel
 has a handler of its own for SIGINT, which asks the event loop to cancel the cell. It asks with
 ``call_soon``, which does not wake a loop that sleeps in ``select``: nothing happens until something
 else does (ipykernel issue 881). As soon as any signal handler is added to the loop, asyncio has every

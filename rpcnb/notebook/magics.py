@@ -12,7 +12,7 @@ from IPython.core.magic_arguments import argument, magic_arguments
 from IPython.display import display
 
 from rpcnb.core.errors import AuthenticationError, RpcnbError
-from rpcnb.endpoint.connect import parse_url, without_secret
+from rpcnb.endpoint.client.connect import parse_url, without_secret
 from rpcnb.endpoint.credentials import remember_token
 from rpcnb.manager import manager
 from rpcnb.notebook.arguments import VARIABLE, find_remote, parse

@@ -490,7 +490,7 @@ def open_remote(
     timeout : float [s]
         For the connection and the handshake.
     """
-    from rpcnb.endpoint.connect import open_session, without_secret
+    from rpcnb.endpoint.client.connect import open_session, without_secret
 
     session = open_session(url, token=token, timeout=timeout)
     try:

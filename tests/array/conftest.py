@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rpcnb.endpoint.connect import open_session
-from rpcnb.endpoint.server import Server
+from rpcnb.endpoint.client.connect import open_session
+from rpcnb.endpoint.serving.server import Server
 from rpcnb.remote.client import Remote
 from rpcnb.session.functions import FunctionRegistry
 

@@ -6,7 +6,7 @@ import pytest
 
 from rpcnb.cli.failure import explain, of_the_user
 from rpcnb.core.errors import AddressError, ConnectError
-from rpcnb.endpoint.server import load_functions
+from rpcnb.endpoint.serving.server import load_functions
 
 
 @pytest.mark.parametrize(

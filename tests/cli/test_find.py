@@ -1,4 +1,4 @@
-"""`rpcnb find` as ssh runs it; the whole way is in tests/endpoint/test_ssh.py."""
+"""`rpcnb find` as ssh runs it; the whole way is in tests/endpoint/client/test_ssh.py."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import rpcnb
 from rpcnb.cli import main
 from rpcnb.cli.servers import duration, how_to_connect, short_address
 from rpcnb.core.errors import AuthenticationError, HandshakeError, RpcnbError
-from rpcnb.endpoint.connect import ask_status
+from rpcnb.endpoint.client.connect import ask_status
 from rpcnb.endpoint.credentials import (
     ConnectionFile,
     new_token,

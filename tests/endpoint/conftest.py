@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from rpcnb.core.deadline import Deadline
+from rpcnb.endpoint.client.socket_session import SocketSession
 from rpcnb.endpoint.connection import Connection
-from rpcnb.endpoint.dispatch import Dispatcher
-from rpcnb.endpoint.socket_session import SocketSession
+from rpcnb.endpoint.serving.dispatch import Dispatcher
 from rpcnb.endpoint.tvm.connect import connect_tvm, parse_tvm_url
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession

@@ -10,7 +10,7 @@ import pytest
 from rpcnb.core.deadline import Deadline
 from rpcnb.core.events import SessionState
 from rpcnb.endpoint import heartbeat
-from rpcnb.endpoint.connect import open_session
+from rpcnb.endpoint.client.connect import open_session
 from rpcnb.endpoint.heartbeat import (
     BEAT,
     DEAD_AFTER,
@@ -19,7 +19,7 @@ from rpcnb.endpoint.heartbeat import (
     Pulse,
     is_worthwhile,
 )
-from rpcnb.endpoint.server import Server
+from rpcnb.endpoint.serving.server import Server
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.testing import FaultProxy
 from rpcnb.wire.messages import CallFunc, Ping

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from rpcnb.endpoint.connect import open_session
+from rpcnb.endpoint.client.connect import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rpcnb.endpoint.socket_session import SocketSession
+    from rpcnb.endpoint.client.socket_session import SocketSession
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -26,7 +26,7 @@ PATIENCE = 20.0
 
 SERVER = """
 import json, sys
-from rpcnb.endpoint.server import Server
+from rpcnb.endpoint.serving.server import Server
 options = json.loads(sys.argv[1])
 with Server(**options) as server:
     print(json.dumps([server.url, server.token]), flush=True)
@@ -36,7 +36,7 @@ with Server(**options) as server:
 CLIENT = """
 import json, os, random, signal, sys, threading, time
 from rpcnb.core.errors import *
-from rpcnb.endpoint.connect import open_session
+from rpcnb.endpoint.client.connect import open_session
 from rpcnb.session.base import CallObserver, CallOptions
 url, token = json.loads(sys.argv[1])
 session = open_session(url, token=token)

@@ -10,10 +10,10 @@ import pytest
 
 from rpcnb.core.device import CPU
 from rpcnb.core.errors import IntegrityError
-from rpcnb.endpoint import socket_copies
-from rpcnb.endpoint.connect import open_session
+from rpcnb.endpoint.client import socket_copies
+from rpcnb.endpoint.client.connect import open_session
 from rpcnb.endpoint.connection import SEND_AHEAD
-from rpcnb.endpoint.server import Server
+from rpcnb.endpoint.serving.server import Server
 from rpcnb.endpoint.transfer import PIECES_AHEAD
 from rpcnb.session.digest import digest_of
 from rpcnb.session.functions import FunctionRegistry

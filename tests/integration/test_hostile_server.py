@@ -20,7 +20,7 @@ import rpcnb
 from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import ErrorInfo, RemoteError, RpcnbError
 from rpcnb.core.values import ArrayRef, FunctionInfo, FunctionRef, Handle, ObjectRef
-from rpcnb.endpoint.connect import open_session
+from rpcnb.endpoint.client.connect import open_session
 from rpcnb.endpoint.credentials import new_token, secret_of
 from rpcnb.endpoint.greeting import exchange, send_due
 from rpcnb.testing.strategies import EXAMPLES

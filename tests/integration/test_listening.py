@@ -46,7 +46,7 @@ def sockets_of(server) -> list[Path]:
     }
     assert not any(path.startswith(("@", "\0")) for path in paths), "abstract ones have no owner"
     # Those with too long a path are bound by way of a descriptor of their folder, which only the
-    # process itself can follow; the folder is the worker's own, see tests/endpoint/test_zygote.py.
+    # process itself can follow; the folder is the worker's own, see tests/endpoint/serving/test_zygote.py.
     return [Path(path) for path in paths if not path.startswith("/proc/self/fd/")]
 
 

@@ -15,9 +15,9 @@ import msgpack
 import psutil
 import pytest
 
-from rpcnb.endpoint.connect import greet
+from rpcnb.endpoint.client.connect import greet
 from rpcnb.endpoint.credentials import secret_of
-from rpcnb.endpoint.server import Server
+from rpcnb.endpoint.serving.server import Server
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.testing.strategies import EXAMPLES
 from rpcnb.transport import registry as transports

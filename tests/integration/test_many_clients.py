@@ -141,8 +141,8 @@ def test_a_server_with_all_its_sessions_refuses_in_words(start_server, remote) -
     # 256 is the limit; each takes a process, so the test counts what a refusal says, at a smaller
     # one that a server in this process is given.
     from rpcnb.core.limits import Limits
-    from rpcnb.endpoint.connect import open_session
-    from rpcnb.endpoint.server import Server
+    from rpcnb.endpoint.client.connect import open_session
+    from rpcnb.endpoint.serving.server import Server
 
     with Server(in_process=True, limits=Limits(sessions=2)) as server:
         sessions = [open_session(server.url, token=server.token) for _ in range(2)]

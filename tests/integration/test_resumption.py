@@ -17,7 +17,7 @@ import pytest
 
 from rpcnb.core.device import CPU
 from rpcnb.core.errors import OutcomeUnknown, RpcnbError, WorkerDied
-from rpcnb.endpoint.connect import open_session
+from rpcnb.endpoint.client.connect import open_session
 from rpcnb.testing import Fault, FaultProxy
 
 WAIT = 60.0

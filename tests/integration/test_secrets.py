@@ -18,7 +18,7 @@ import pytest
 
 import rpcnb
 from rpcnb.core.errors import RpcnbError
-from rpcnb.endpoint.connect import open_session, parse_url
+from rpcnb.endpoint.client.connect import open_session, parse_url
 from rpcnb.endpoint.credentials import read_connection_file, secret_of
 
 ROOT = Path(__file__).parent.parent.parent

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from rpcnb.core.errors import RpcnbError
-from rpcnb.endpoint.connect import open_session
+from rpcnb.endpoint.client.connect import open_session
 from rpcnb.remote.array import RemoteArray
 from rpcnb.remote.client import Remote
 

@@ -8,7 +8,7 @@ from collections import Counter
 import psutil
 import pytest
 
-from rpcnb.endpoint.connect import open_session
+from rpcnb.endpoint.client.connect import open_session
 
 AT_ONCE = 8
 

@@ -6,7 +6,7 @@ import pytest
 from IPython.utils.capture import capture_output
 
 import rpcnb
-from rpcnb.endpoint.connect import open_session
+from rpcnb.endpoint.client.connect import open_session
 from rpcnb.remote.client import Remote
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from conftest import Shell
 
-    from rpcnb.endpoint.server import Server
+    from rpcnb.endpoint.serving.server import Server
 
 BAD = "bad = remote.xp.asarray([1, 2]) ** remote.xp.asarray([1, -1])"
 

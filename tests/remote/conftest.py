@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import rpcnb
-from rpcnb.endpoint.connect import open_session
-from rpcnb.endpoint.server import Server
+from rpcnb.endpoint.client.connect import open_session
+from rpcnb.endpoint.serving.server import Server
 from rpcnb.remote.client import Remote
 from rpcnb.session.files import WorkFolder
 from rpcnb.session.functions import FunctionRegistry

@@ -188,7 +188,7 @@ def test_the_end_of_its_process_is_told(over_there: Recorder) -> None:
 
 def test_cells_run_through_a_gateway(cell_server: Path) -> None:
     def open_next() -> Any:
-        from rpcnb.endpoint.connect import open_session
+        from rpcnb.endpoint.client.connect import open_session
         from rpcnb.endpoint.credentials import read_connection_file
 
         file = read_connection_file(cell_server)

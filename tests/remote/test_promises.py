@@ -22,8 +22,8 @@ from rpcnb.core.errors import (
     RpcnbError,
     SessionError,
 )
-from rpcnb.endpoint.connect import open_session
-from rpcnb.endpoint.server import Server
+from rpcnb.endpoint.client.connect import open_session
+from rpcnb.endpoint.serving.server import Server
 from rpcnb.remote.client import Remote
 from rpcnb.remote.promises import MOST, MOST_NBYTES
 from rpcnb.session.functions import FunctionRegistry

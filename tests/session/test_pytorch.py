@@ -12,8 +12,8 @@ import torch
 
 from rpcnb.core.device import CPU, Device, DeviceAttr, DeviceType
 from rpcnb.core.errors import ArrayMismatch, DeviceError, EncodeError
-from rpcnb.endpoint.connect import open_session
-from rpcnb.endpoint.server import Server
+from rpcnb.endpoint.client.connect import open_session
+from rpcnb.endpoint.serving.server import Server
 from rpcnb.remote.client import Remote
 from rpcnb.session.backend import make_backends
 from rpcnb.session.functions import FunctionRegistry

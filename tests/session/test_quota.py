@@ -9,8 +9,8 @@ import pytest
 
 from rpcnb.core.errors import QuotaExceeded, RpcnbError
 from rpcnb.core.limits import MIB, Limits
-from rpcnb.endpoint.connect import open_session
-from rpcnb.endpoint.server import Server
+from rpcnb.endpoint.client.connect import open_session
+from rpcnb.endpoint.serving.server import Server
 from rpcnb.session import quota
 from rpcnb.session.files import WorkFolder
 from rpcnb.session.functions import FunctionRegistry

@@ -1,4 +1,4 @@
-"""Tests of `rpcnb.transport.ssh` without another machine; tests/endpoint/test_ssh.py has an sshd."""
+"""Tests of `rpcnb.transport.ssh` without another machine; tests/endpoint/client/test_ssh.py has an sshd."""
 
 from __future__ import annotations
 

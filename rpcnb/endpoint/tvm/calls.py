@@ -25,8 +25,8 @@ from rpcnb.core.values import (
     ModuleRef,
     ObjectRef,
 )
+from rpcnb.endpoint.client.watch import WatchedCall
 from rpcnb.endpoint.tvm import values as tvm_values
-from rpcnb.endpoint.watch import WatchedCall
 from rpcnb.session.base import (
     ENDED_CALL,
     CallCallback,

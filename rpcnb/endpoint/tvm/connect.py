@@ -15,7 +15,7 @@ from rpcnb.transport import registry as transports
 from rpcnb.wire.tvm.greeting import Greeting
 
 if TYPE_CHECKING:
-    from rpcnb.endpoint.connect import Target
+    from rpcnb.endpoint.client.connect import Target
     from rpcnb.session.base import RPCSession
     from rpcnb.transport.base import Transport
     from rpcnb.wire.tvm.values import TVMValue

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import InvalidHandle
 from rpcnb.core.values import ArrayRef, FunctionInfo, FunctionRef, Handle
-from rpcnb.endpoint.housekeeper import HOUSEKEEPER
+from rpcnb.endpoint.client.housekeeper import HOUSEKEEPER
 from rpcnb.endpoint.tvm import values as tvm_values
 from rpcnb.endpoint.tvm.values import Held
 from rpcnb.wire.tvm.packets import Code, SystemCall

@@ -27,8 +27,8 @@ from rpcnb.core.errors import (
     TransportError,
     WorkerDied,
 )
-from rpcnb.endpoint.housekeeper import HOUSEKEEPER
-from rpcnb.endpoint.interrupt import MAIN_THREAD, InterruptShield
+from rpcnb.endpoint.client.housekeeper import HOUSEKEEPER
+from rpcnb.endpoint.client.interrupt import MAIN_THREAD, InterruptShield
 from rpcnb.endpoint.tvm.turns import Turn, Turns
 from rpcnb.wire.tvm.packets import Packet, Raised, Shutdown, encode
 from rpcnb.wire.tvm.parser import TVMWire

@@ -30,15 +30,15 @@ from rpcnb.core.values import (
     FunctionRef,
     Handle,
 )
-from rpcnb.endpoint.forks import forget_in_children
-from rpcnb.endpoint.housekeeper import HOUSEKEEPER
+from rpcnb.endpoint.client.forks import forget_in_children
+from rpcnb.endpoint.client.housekeeper import HOUSEKEEPER
+from rpcnb.endpoint.client.watch import WatchedCopy
 from rpcnb.endpoint.transfer import host_view
 from rpcnb.endpoint.tvm import builtins as tvm_builtins, values as tvm_values
 from rpcnb.endpoint.tvm.calls import Caller
 from rpcnb.endpoint.tvm.device import TVMDeviceAPI
 from rpcnb.endpoint.tvm.holdings import Holdings
 from rpcnb.endpoint.tvm.link import Progress, TVMLink, Undo, nothing_to_undo
-from rpcnb.endpoint.watch import WatchedCopy
 from rpcnb.session.base import (
     DEFAULT_OPTIONS,
     NO_OBSERVER,

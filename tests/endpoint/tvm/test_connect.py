@@ -6,7 +6,7 @@ import pytest
 
 from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import AddressError, HandshakeError, TransportTimeout
-from rpcnb.endpoint.connect import open_session
+from rpcnb.endpoint.client.connect import open_session
 from rpcnb.endpoint.tvm.connect import TVMAddress, greet, parse_tvm_url
 from rpcnb.transport import registry as transports
 from rpcnb.wire.tvm.greeting import Greeting

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from rpcnb.core.errors import DeadlineExceeded, OutcomeUnknown, RpcnbError
-from rpcnb.endpoint.server import Server
+from rpcnb.endpoint.serving.server import Server
 from rpcnb.endpoint.tvm.connect import TVMAddress, connect_tvm
 from rpcnb.endpoint.tvm.server import TVMServer
 from rpcnb.endpoint.tvm.worker import PROTOCOL

@@ -12,7 +12,7 @@ from rpcnb.core.events import (
     SessionChanged,
     SessionState,
 )
-from rpcnb.endpoint.connect import open_session
+from rpcnb.endpoint.client.connect import open_session
 from rpcnb.notebook.live.hub import Hub
 
 

@@ -1,0 +1,1 @@
+"""The asking end: `SocketSession`, connecting it by URL, its copies, and SIGINT while it waits."""

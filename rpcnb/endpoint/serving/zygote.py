@@ -1,0 +1,352 @@
+"""The zygote: a single-threaded process that forks one worker per session.
+
+A fork of a process that has NumPy and the user's functions loaded takes a millisecond and shares
+its memory; starting an interpreter takes 90 ms. It must have one thread only, for a forked child
+has just the thread that forked; so it is made before the broker starts any.
+
+Requests arrive over a socket pair, each with the connection of a new session (`SCM_RIGHTS`);
+reports go back as lines of JSON. When the broker goes, the zygote ends its workers, then itself.
+
+Each worker has a folder below the zygote's, named after its session. A worker removes its own; the
+zygote removes what one leaves behind that was killed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import os
+import selectors
+import shutil
+import signal
+import socket
+import sys
+import time
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
+
+from rpcnb.core.errors import ConnectionClosed, TransportError
+from rpcnb.endpoint.serving.estate import listen_for_heirs
+from rpcnb.transport.descriptor import receive_descriptor, send_descriptor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+LOG = logging.getLogger("rpcnb.zygote")
+
+Work: TypeAlias = "Callable[[int, Ticket, Path, socket.socket], None]"
+"""What a worker runs: given its connection's descriptor, its ticket, the path of its folder, which
+it makes when it needs one, and the socket on which further connections come."""
+
+STOP = b"stop"
+"""What a broker says that ends, so that the zygote ends, too."""
+AWAY, BACK = b"a", b"b"
+"""What a worker says through its door: nobody is connected, somebody is."""
+KILL_AFTER = 5.0
+"""Seconds a worker gets to end after SIGTERM."""
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+"""Found once, not by each worker."""
+
+
+class Closable(Protocol):
+    """Something a fork inherits and has to close."""
+
+    def close(self) -> None:
+        """Close this process's copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a worker is told about the session it is to run."""
+
+    session_id: str
+    """32 hexadecimal digits."""
+    session_name: str
+    epoch: int
+    """Which connection of the session this is."""
+    caveats: str = ""
+    """What the client may not do; see `rpcnb.core.roles`."""
+    protocol: str = ""
+    """What the client speaks, where that is not our own; see `rpcnb.endpoint.tvm.worker`."""
+    seconds: float | None = None
+    """How long the session may last, where its client said so."""
+    resumed: bool = False
+    """It takes the place of one that was lost; else another client takes the session up."""
+    pipes: bool = False
+    """Whether the client was told that it may propose pipes; see `rpcnb.transport.pipes`."""
+
+
+class Zygote:
+    """The process itself; lives in the forked child only.
+
+    Parameters
+    ----------
+    control : socket.socket
+        To the broker.
+    prepare : callable
+        Run once, before the first worker: loads the user's functions.
+    work : callable
+        Run in each worker, which ends when it returns.
+    folder : path
+        Exists; the workers' folders lie in it. Removed at the end.
+    drain : float [s]
+        How long a worker may go on when it is told to end.
+    orphaned : float [s]
+        How long workers are kept for the next broker, when this one is killed.
+    """
+
+    def __init__(
+        self,
+        control: socket.socket,
+        prepare: Callable[[], object],
+        work: Work,
+        folder: Path,
+        *,
+        drain: float = 0.0,
+        orphaned: float = 0.0,
+    ) -> None:
+        self._control = control
+        self._prepare = prepare
+        self._work = work
+        self._folder = folder
+        self._drain = drain
+        self._orphaned = orphaned
+        self._heirs = listen_for_heirs(folder) if orphaned > 0 else None
+        self._told_to_stop = False
+        self._count: object = 0
+        self._ended: dict[str, int] = {}
+        """How sessions ended while there was no broker."""
+        self._pid = os.getpid()
+        self._workers: dict[int, str] = {}
+        self._doors: dict[str, socket.socket] = {}
+        """Session -> where its further connections are handed in."""
+        self._selector = selectors.DefaultSelector()
+        self._wakeup: socket.socket
+        """Readable when a worker has ended."""
+
+    def run(self) -> NoReturn:
+        """Serve until the broker goes; never returns."""
+        status = 0
+        try:
+            os.setsid()  # a terminal's Ctrl-C is the broker's business
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            self._count = self._prepare()
+            self._report(ready=self._count)
+            self._serve()
+        except ConnectionClosed:
+            self._end_workers()
+        except BaseException as error:  # noqa: BLE001 -- last words: the broker raises them again
+            status = 1
+            lines = traceback.format_exception(error)
+            self._report(failed=f"{type(error).__name__}: {error}", traceback="".join(lines))
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            _flush_output()
+            os._exit(status)
+
+    def _serve(self) -> None:
+        wakeup, alarm = socket.socketpair()
+        self._wakeup = wakeup
+        for end in (wakeup, alarm):
+            end.setblocking(False)
+        signal.set_wakeup_fd(alarm.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # only to be woken
+        with wakeup, alarm, self._selector as selector:
+            selector.register(self._control, selectors.EVENT_READ)
+            selector.register(wakeup, selectors.EVENT_READ)
+            try:
+                while True:
+                    found = [key for key, _ in selector.select()]
+                    ready = {key.fileobj for key in found}
+                    if wakeup in ready:
+                        wakeup.recv(4096)
+                    for key in found:
+                        if key.data is not None:
+                            self._hear_from(key.data)
+                    self._reap(os.WNOHANG)
+                    if self._control in ready:
+                        self._attend((selector, wakeup, alarm))
+            finally:
+                signal.set_wakeup_fd(-1)
+
+    def _attend(self, mine: tuple[Closable, ...]) -> None:
+        try:
+            note, fd = receive_descriptor(self._control)
+        except ConnectionClosed:
+            if not self._find_heir():
+                raise
+        else:
+            self._obey(note, fd, mine)
+
+    def _find_heir(self) -> bool:
+        """Wait for the next broker, and serve it; False when none comes, or it is not worth it."""
+        self._selector.unregister(self._control)
+        self._control.close()
+        if self._heirs is None or self._told_to_stop:
+            return False
+        deadline, wakeup = time.monotonic() + self._orphaned, self._wakeup
+        with selectors.DefaultSelector() as selector:
+            for source in (self._heirs, wakeup):
+                selector.register(source, selectors.EVENT_READ)
+            while self._workers and (left := deadline - time.monotonic()) > 0:
+                ready = {key.fileobj for key, _ in selector.select(left)}
+                if wakeup in ready:
+                    wakeup.recv(4096)
+                    self._reap(os.WNOHANG)
+                if self._heirs in ready:
+                    self._serve_heir(self._heirs.accept()[0])
+                    return True
+        return False
+
+    def _serve_heir(self, control: socket.socket) -> None:
+        self._control = control
+        self._selector.register(control, selectors.EVENT_READ)
+        working = {session_id: pid for pid, session_id in self._workers.items()}
+        self._report(ready=self._count, working=working, ended=self._ended)
+        self._ended = {}
+
+    def _obey(self, note: bytes, fd: int, mine: tuple[Closable, ...]) -> None:
+        if note == STOP:
+            self._told_to_stop = True
+            os.close(fd)
+            return
+        ticket = Ticket(**json.loads(note))
+        if ticket.epoch > 1:
+            self._hand_in(fd, ticket, note)
+            return
+        try:
+            door, inside = socket.socketpair()
+            pid = os.fork()
+        except OSError as error:  # too many processes, too little memory: others may go on
+            os.close(fd)
+            self._report(refused=ticket.session_id, reason=error.strerror)
+            return
+        if pid == 0:
+            heirs = () if self._heirs is None else (self._heirs,)
+            self._become_worker(fd, ticket, inside, (*mine, door, *heirs, *self._doors.values()))
+        os.close(fd)
+        inside.close()
+        self._workers[pid] = ticket.session_id
+        self._doors[ticket.session_id] = door
+        self._selector.register(door, selectors.EVENT_READ, ticket.session_id)
+        self._report(started=ticket.session_id, pid=pid)
+
+    def _hear_from(self, session_id: str) -> None:
+        """Pass on whether a worker's client is away."""
+        door = self._doors[session_id]
+        words = door.recv(4096)
+        if words:
+            self._report(away=session_id, gone=words[-1:] == AWAY)
+        else:  # it has ended, or is about to
+            self._selector.unregister(door)
+
+    def _hand_in(self, fd: int, ticket: Ticket, note: bytes) -> None:
+        """Give a living worker another connection; one that is dead loses it."""
+        door = self._doors.get(ticket.session_id)
+        try:
+            if door is not None:
+                send_descriptor(door, fd, note)
+        except TransportError:
+            LOG.debug("the worker of %s is gone", ticket.session_id)
+        finally:
+            os.close(fd)
+
+    def _become_worker(
+        self, fd: int, ticket: Ticket, door: socket.socket, parents: tuple[Closable, ...]
+    ) -> NoReturn:
+        status = 1
+        try:
+            os.setpgid(0, 0)  # so that what the user's functions start ends with the worker
+            _die_with(self._pid)
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for end in (*parents, self._control):
+                end.close()
+            self._workers.clear()
+            self._doors.clear()
+            self._work(fd, ticket, self._folder / ticket.session_id, door)
+            status = 0
+        except BaseException:  # noqa: BLE001 -- a worker's last words go to the server's log
+            traceback.print_exc()
+        finally:
+            _flush_output()
+            os._exit(status)
+
+    def _reap(self, options: int) -> None:
+        while self._workers:
+            try:
+                pid, status = os.waitpid(-1, options)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            session_id = self._workers.pop(pid, None)
+            if session_id is not None:
+                _kill_group(pid)
+                self._close_door(session_id)
+                shutil.rmtree(self._folder / session_id, ignore_errors=True)
+                code = os.waitstatus_to_exitcode(status)
+                if not self._report(ended=session_id, code=code):
+                    self._ended[session_id] = code
+
+    def _close_door(self, session_id: str) -> None:
+        door = self._doors.pop(session_id)
+        if door in self._selector.get_map():
+            self._selector.unregister(door)
+        door.close()
+
+    def _end_workers(self) -> None:
+        for pid in self._workers:
+            _signal(pid, signal.SIGTERM)
+        patience = time.monotonic() + KILL_AFTER + self._drain
+        while self._workers and time.monotonic() < patience:
+            self._reap(os.WNOHANG)
+            if self._workers:
+                time.sleep(0.02)  # macOS has no sigtimedwait
+        for pid in self._workers:
+            _kill_group(pid)
+            _signal(pid, signal.SIGKILL)
+
+    def _report(self, **fields: Any) -> bool:
+        """Tell the broker; False when it is gone, as the next receive says."""
+        try:
+            self._control.sendall(json.dumps(fields).encode() + b"\n")
+        except OSError:
+            return False
+        return True
+
+
+def _flush_output() -> None:
+    """Let nothing be lost; what stdout and stderr lead to may have gone with the broker."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _kill_group(leader: int) -> None:
+    """End what a worker left behind: its process group, which outlives it."""
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):  # nobody left (macOS says EPERM for zombies)
+        return
+
+
+def _die_with(parent: int) -> None:
+    """Be ended when the zygote is killed outright (Linux; elsewhere workers see their peer go)."""
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # killed before this was arranged
+            os._exit(1)
