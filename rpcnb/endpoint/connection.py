@@ -170,7 +170,7 @@ class Connection(Resuming):
             ring(self._bell)
         if self.reason is not None:  # looked at after storing, as `end` stores before it looks
             self.pending.pop(pending.id, None)
-            raise self.reason
+            raise self.reason.with_traceback(None)  # else each caller's frames stay in it
         return pending
 
     def send_request(self, pending: Pending, message: Message) -> None:

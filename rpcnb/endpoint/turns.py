@@ -59,6 +59,8 @@ class Turns(ABC):
         self.reason: Exception | None = None
         """Why it is closed; None while it is open."""
         self._reading = threading.Lock()
+        self.being_read = self._reading.locked
+        """Whether some thread reads now."""
         self._turns = 0
         self._followers: dict[int, threading.Lock] = {}
         self._parked = False

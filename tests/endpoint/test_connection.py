@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 
 import pytest
 
@@ -172,6 +173,16 @@ def test_closing_tells_every_open_request_on_both_sides(link) -> None:
     with pytest.raises(ConnectionClosed, match="enough"):
         link.client.open_request()
     link.client.post(Ping(1))  # swallowed
+
+
+def test_the_error_of_a_closed_connection_does_not_grow_with_each_attempt(link) -> None:
+    link.client.close("enough")
+    lengths = set()
+    for _ in range(5):
+        with pytest.raises(ConnectionClosed) as caught:
+            link.client.open_request()
+        lengths.add(len(traceback.extract_tb(caught.value.__traceback__)))
+    assert len(lengths) == 1
 
 
 def test_a_peer_that_vanishes_ends_the_connection(link) -> None:

@@ -124,6 +124,7 @@ def calls():
             ends["interrupted"] += 1
         except Exception as error:
             ends["other"].append(repr(error))
+            over.set()
         else:
             if answer == expected[which](n):
                 ends["own"] += 1

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from threading import get_ident, main_thread
+from time import monotonic
 from types import FrameType, TracebackType
 from typing import Self, TypeAlias
 
@@ -24,6 +25,11 @@ SignalHandler: TypeAlias = Callable[[int, FrameType | None], object] | int | Non
 MAIN_THREAD = main_thread().ident
 _swap: Callable[[int, SignalHandler], SignalHandler] = import_module("_signal").signal
 SIGINT = int(signal.SIGINT)
+LAST_RESORT = 1.0
+"""Seconds after the second press, from which on one more means that nothing else has helped.
+
+A key that is held down presses thirty times a second.
+"""
 
 
 class StopWaiting(BaseException):
@@ -48,6 +54,7 @@ class InterruptShield:
         self._stack: list[SignalHandler] = []
         self._outer: SignalHandler = None
         self._deferred: BaseException | None = None
+        self._second = 0.0
 
     def __enter__(self) -> Self:
         if get_ident() == MAIN_THREAD:
@@ -86,6 +93,8 @@ class InterruptShield:
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         self.count += 1
+        if self.count == 2:
+            self._second = monotonic()
         outer = self._outer
         if outer is signal.default_int_handler:
             self._deferred = KeyboardInterrupt()
@@ -96,6 +105,11 @@ class InterruptShield:
                 self._deferred = error
         if self.on_interrupt is not None:
             self.on_interrupt(self.count, frame)
+
+    @property
+    def is_last_resort(self) -> bool:
+        """Whether this press comes long after two others, which have not helped."""
+        return self.count > 2 and monotonic() - self._second >= LAST_RESORT
 
     def take(self) -> BaseException | None:
         """Return what would be raised on leaving, and forget it."""

@@ -158,7 +158,7 @@ class SocketCopies(RPCSession):
     ) -> None:
         """Copy between the user's memory and shared memory: nothing is sent."""
         if self._connection.reason is not None:
-            raise self._connection.reason
+            raise self._connection.reason.with_traceback(None)
         if self._connection.pending:
             self._settle(array)
         if EVENTS.subscriptions or len(source) > STEP:

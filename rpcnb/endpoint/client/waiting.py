@@ -112,25 +112,26 @@ class Waiter:
         )
 
     def _on_press(self, presses: int, frame: FrameType | None) -> None:
-        """Handle SIGINT: first ask, then stop waiting, then give the connection up.
+        """Handle SIGINT: first ask, then stop waiting, long after that give the connection up.
 
         Raises
         ------
         StopWaiting
-            At the second press, when the main thread blocks in receiving: no byte is lost there.
+            From the second press on, when the main thread blocks in receiving: no byte is lost there.
         """
         pending = self._awaited
         if pending is None:
             return  # about to send or done with receiving: raised as soon as that is over
         if presses == 1:
             self._connection.post(Cancel(pending.id))
-        elif presses == 2:
+        else:
             self._connection.pending.pop(pending.id, None)
-            pending.resolve(CallStatus.CANCELLED, None)
-            pending.orphaned = True
+            if not pending.done:
+                pending.resolve(CallStatus.CANCELLED, None)
+                pending.orphaned = True
             if self._connection.receives_in(frame):
                 raise StopWaiting
-        else:
+        if self._shield.is_last_resort:
             self._connection.end(SessionClosed("interrupted while the server did not answer"))
         self._connection.poke()
 

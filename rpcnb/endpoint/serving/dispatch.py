@@ -21,15 +21,13 @@ from rpcnb.endpoint.handler import PeerDetached
 from rpcnb.endpoint.serving.lanes import Lane
 from rpcnb.endpoint.serving.serve_copies import Downloads, Uploads
 from rpcnb.endpoint.serving.serve_memory import MEMORY_OPERATIONS
+from rpcnb.endpoint.serving.served_calls import NoticedCall, ServedCall, ServedCalls
 from rpcnb.session.base import (
     DEFAULT_OPTIONS,
     ENDED_CALL,
-    CallObserver,
     CallOptions,
     CallStatus,
     RPCSession,
-    RunningCall,
-    raise_or_return,
     run_and_call_back,
 )
 from rpcnb.session.refs import release_refs
@@ -42,100 +40,22 @@ from rpcnb.wire.messages import (
     FreeHandles,
     GetFunction,
     Message,
-    Output,
-    Progress,
     Raised,
     Request,
-    Started,
     Stopped,
     StreamWait,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from rpcnb.core.values import CallbackRef, Value
+    from rpcnb.core.values import Value
     from rpcnb.endpoint.connection import Connection
-    from rpcnb.endpoint.pending import Pending
     from rpcnb.endpoint.serving.due import Due, DueQueue
     from rpcnb.endpoint.serving.serve_memory import AdoptedMemory
     from rpcnb.wire.messages import ShortCall
 
 _RETURNED = CallStatus.RETURN
-
-
-class ServedCall(CallObserver):
-    """One call that is being served: it tells the caller what happens, and how it ended."""
-
-    running: RunningCall = ENDED_CALL
-    waiting: Pending | None = None
-    """The callback it waits for."""
-    _announced = False
-
-    def __init__(self, dispatcher: Dispatcher, request: int) -> None:
-        self._dispatcher = dispatcher
-        self._request = request
-
-    def begun(self, call: RunningCall) -> None:
-        """Know what to cancel."""
-        self.running = call
-
-    def started(self) -> None:
-        """Tell the caller that the call runs, once."""
-        if not self._announced:
-            self._announced = True
-            self._dispatcher.connection.post(Started(self._request))
-
-    def progress(self, done: float, total: float | None, description: str) -> None:
-        """Pass it on."""
-        message = Progress(self._request, done, total, description)
-        self._dispatcher.connection.post(message)
-
-    def output(self, stream: str, text: str) -> None:
-        """Pass it on."""
-        self._dispatcher.connection.post(Output(self._request, stream, text))
-
-    def call_back(
-        self, callback: CallbackRef, args: Sequence[Value], kwargs: Mapping[str, Value]
-    ) -> Value:
-        """Ask the caller, and serve meanwhile what the callback asks of us."""
-        connection = self._dispatcher.connection
-        pending = self.waiting = connection.open_request()
-        message = CallFunc(
-            pending.id, callback.handle, tuple(args), dict(kwargs), parent=self._request
-        )
-        try:
-            connection.send_request(pending, message)
-            connection.wait(pending)
-        finally:
-            self.waiting = None
-        return raise_or_return(pending.status, pending.value)
-
-    def cancel(self) -> None:
-        """Stop it, also when it waits for a callback."""
-        self.running.cancel()
-        pending = self.waiting
-        if pending is not None:
-            self._dispatcher.connection.pending.pop(pending.id, None)
-            pending.resolve(CallStatus.CANCELLED, None)
-
-    def finish(self, status: CallStatus, value: Value) -> None:
-        """Tell the caller how it ended."""
-        dispatcher, number = self._dispatcher, self._request
-        dispatcher.calls.pop(number, None)
-        self.running = (
-            ENDED_CALL  # each knows the other: left so, they would wait for the collector
-        )
-        dispatcher.reply(number, status, value)
-
-
-class NoticedCall(ServedCall):
-    """A call on the main thread: the connection's background thread notices when that is busy.
-
-    See `Dispatcher.on_takeover`; a timer for each call would cost more than a small call.
-    """
-
-    started_after = None
 
 
 class Dispatcher:
@@ -163,7 +83,7 @@ class Dispatcher:
             due.serve_with(self._start_due, self._expire, self._run_many)
         self.is_local = session.is_local_session()
         self._usual = NoticedCall if self.is_local else ServedCall
-        self.calls: dict[int, ServedCall] = {}
+        self.calls = ServedCalls()
         self.closed_by: Exception | None = None
         self.on_end: Callable[[], None] = _nothing
         """Told that the connection has ended, and running calls were asked to stop."""
@@ -254,7 +174,7 @@ class Dispatcher:
                 observer=served,
             )
             if served.running is not running and message.id in self.calls:
-                served.running = running
+                served.begun(running)
         except RpcnbError as error:
             served.finish(CallStatus.EXCEPTION, describe_exception(error, ""))
 
@@ -262,6 +182,10 @@ class Dispatcher:
         """Serve a call of the default stream on its thread: at once, unless that is busy."""
         number, handle, args, kwargs = call
         served = self.calls[number] = NoticedCall(self, number)
+        if self.calls.missed:
+            self.calls.came(number)
+        if self.connection.being_read():
+            self.calls.watch()
         outcome = self.session.call_at_once(self._function(handle), args, kwargs, served)
         if outcome is None:
             self._start(CallFunc(*call))
@@ -277,6 +201,8 @@ class Dispatcher:
     def _open(self, message: CallFunc) -> ServedCall:
         kind = ServedCall if message.stream else self._usual
         served = self.calls[message.id] = kind(self, message.id)
+        if self.calls.missed:
+            self.calls.came(message.id)
         return served
 
     def run_delivered(self, message: CallFunc) -> None:
@@ -363,10 +289,9 @@ class Dispatcher:
         if self._due and self._due.withdraw(request_id):
             self.connection.post(Stopped(request_id))
             return
-        served = self.calls.get(request_id)
-        if served is not None:
-            served.cancel()
-        elif self._uploads.stop(request_id) or self._downloads.stop(request_id):
+        if not self.calls.stop(request_id) and (
+            self._uploads.stop(request_id) or self._downloads.stop(request_id)
+        ):
             self.connection.post(Stopped(request_id))
 
     def on_free(self, handles: Sequence[tuple[int, int, int]]) -> None:
@@ -400,8 +325,7 @@ class Dispatcher:
 
     def on_takeover(self) -> None:
         """Tell callers that their calls run: only those that take long get here."""
-        for served in list(self.calls.values()):
-            served.started()
+        self.calls.announce()
 
     def on_closed(self, reason: Exception) -> Exception:
         """Stop everything the peer started, unless it is to be found again."""

@@ -187,7 +187,7 @@ class TVMLink:
             self._wait_for(self.turns.reserve(), what)
         if self.reason is not None:
             self.turns.leave()
-            raise self.closed_error()
+            raise self.closed_error().with_traceback(None)
 
     def _wait_for(self, turn: Turn, what: str) -> None:
         if get_ident() != MAIN_THREAD:
@@ -323,9 +323,9 @@ class TVMLink:
     # --- interrupts and releases ----------------------------------------------------------------
 
     def _on_press(self, presses: int, frame: FrameType | None) -> None:
-        """Handle SIGINT: waits look at the count by themselves; the third gives up."""
-        del frame
-        if presses == 3:
+        """Handle SIGINT: waits look at the count by themselves; the last resort gives up."""
+        del presses, frame
+        if self.shield.is_last_resort:
             self.transport.abort()
 
     def _interrupted(self, message: str, *, confirmed: bool) -> BaseException:
