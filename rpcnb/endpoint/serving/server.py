@@ -34,6 +34,8 @@ from rpcnb.endpoint.credentials import (
     token_of,
     write_connection_file,
 )
+from rpcnb.endpoint.serving.audit import AuditLog, Notes
+from rpcnb.endpoint.serving.broker import Broker
 from rpcnb.endpoint.serving.estate import Estate, EstateFile, clear_away, find_estate
 from rpcnb.endpoint.serving.keyring import Keyring
 from rpcnb.endpoint.serving.staff import ProcessStaff, Staff, ThreadStaff
