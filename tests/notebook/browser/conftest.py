@@ -74,6 +74,7 @@ READY = """() => {
   const kernel = session.session && session.session.kernel;
   return session.isReady && kernel && kernel.connectionStatus === 'connected';
 }"""
+PROMPT = ".jp-InputPrompt"
 IDLE = """() => {
   const panel = document.querySelector('.jp-NotebookPanel:not(.lm-mod-hidden)');
   const light = panel && panel.querySelector('.jp-Notebook-ExecutionIndicator');
@@ -81,6 +82,7 @@ IDLE = """() => {
   return light && light.dataset.status === 'idle'
     && !prompts.some((prompt) => prompt.textContent.includes('*'));
 }"""
+HAS_RUN = f"([cell, before]) => cell.querySelector({PROMPT!r}).textContent !== before && ({IDLE})()"
 
 
 class Site:
@@ -243,8 +245,10 @@ class Notebook:
 
     def run(self, index: int, timeout: float = WAIT) -> str:
         """Run a cell, wait for it, return what it shows."""
+        cell = self.cell(index).element_handle()
+        before = self.cell(index).locator(PROMPT).first.text_content()
         self.start(index)
-        self.wait_idle(timeout)
+        self.page.wait_for_function(HAS_RUN, arg=[cell, before], timeout=timeout * 1000)
         return self.text(index)
 
     def write(self, index: int, source: str) -> None:

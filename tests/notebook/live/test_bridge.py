@@ -39,6 +39,13 @@ class Listener:
             pass
         return message[key]
 
+    def row_of(self, handle: int) -> dict[str, Any]:
+        """Wait for the row of a handle; those of others may be told before it exists."""
+        while True:
+            for row in self.until("handles"):
+                if row["handle"] == handle:
+                    return row
+
 
 @pytest.fixture
 def listener() -> Listener:
@@ -50,7 +57,7 @@ def test_what_happens_in_a_session_reaches_who_watches_it(
 ) -> None:
     Bridge().serve(Hub(remote), listener)
     array = remote.zeros(5)
-    assert array.handle in {row["handle"] for row in listener.until("handles")}
+    assert listener.row_of(array.handle)
     remote.zeros(5)
     assert any("fast" in call for call in listener.until("calls"))
     remote.close()
@@ -61,8 +68,7 @@ def test_a_cell_is_named_for_what_it_makes(shell: Any, address: str, listener: L
     Bridge().serve(Hub(shell["remote"]), listener)
     shell.run("x = 1\na = remote.get_function('make')(2)")
     number = shell.shell.execution_count - 1
-    rows = {row["handle"]: row for row in listener.until("handles")}
-    row = rows[shell["a"].handle]
+    row = listener.row_of(shell["a"].handle)
     assert (row["cell"], row["line"]) == (number, 2)
 
 
@@ -85,7 +91,7 @@ def test_nobody_is_told_who_does_not_look(remote: rpcnb.Remote, listener: Listen
     assert listener.messages.empty()
     listener.seen = True
     bridge.poke()
-    assert kept.handle in {row["handle"] for row in listener.until("handles")}
+    assert listener.row_of(kept.handle)
     remote.close()
 
 
@@ -101,7 +107,7 @@ def test_a_view_that_fails_does_not_stop_the_bridge(
     Bridge().serve(Hub(remote), broken)
     broken.until("session")
     kept = remote.zeros(5)
-    assert kept.handle in {row["handle"] for row in broken.until("handles")}
+    assert broken.row_of(kept.handle)
     remote.close()
 
 
