@@ -26,9 +26,11 @@ PATIENCE = 20.0
 
 SERVER = """
 import json, sys
+from rpcnb.core.limits import Limits
 from rpcnb.endpoint.serving.server import Server
 options = json.loads(sys.argv[1])
-with Server(**options) as server:
+limits = Limits(**options.pop("limits", {}))
+with Server(**options, limits=limits) as server:
     print(json.dumps([server.url, server.token]), flush=True)
     sys.stdin.read()
 """

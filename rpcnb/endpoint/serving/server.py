@@ -36,6 +36,7 @@ from rpcnb.endpoint.credentials import (
 )
 from rpcnb.endpoint.serving.audit import AuditLog, Notes
 from rpcnb.endpoint.serving.broker import Broker
+from rpcnb.endpoint.serving.descriptors import ensure_descriptors
 from rpcnb.endpoint.serving.estate import Estate, EstateFile, clear_away, find_estate
 from rpcnb.endpoint.serving.keyring import Keyring
 from rpcnb.endpoint.serving.staff import ProcessStaff, Staff, ThreadStaff
@@ -172,6 +173,7 @@ class Server:
             raise SessionError(message)
         if self._audit.wanted:  # before workers are forked, which inherit it
             self._service = replace(self._service, notes=Notes())
+        ensure_descriptors(self._service.limits.sessions)  # before workers are forked, likewise
         estate = None if self.in_process else find_estate(self._listen_url)
         heir = estate and ProcessStaff.inherit(estate, ignore_end)
         # before listening: a fork would keep the port open
