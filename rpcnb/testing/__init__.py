@@ -1,6 +1,7 @@
 """Public test suites: subclass one to show that an implementation keeps its interface's contract.
 
-Beside them `FaultProxy`, a way between two ends on which things go wrong as a test says.
+Beside them `FaultProxy`, a way between two ends on which things go wrong as a test says, and
+`BadLink`, a whole network that does.
 
 Rules for this folder: nothing of the package imports it; it needs the ``test`` extra (pytest,
 hypothesis).
@@ -12,16 +13,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rpcnb.testing.bad_link import BadLink, Quality
     from rpcnb.testing.fault_proxy import Fault, FaultProxy, random_cuts
     from rpcnb.testing.session_suite import SessionSuite
     from rpcnb.testing.transport_suite import TransportSuite
     from rpcnb.testing.wire_suite import WireSuite
 
-__all__ = ["Fault", "FaultProxy", "SessionSuite", "TransportSuite", "WireSuite", "random_cuts"]
+__all__ = [
+    "BadLink",
+    "Fault",
+    "FaultProxy",
+    "Quality",
+    "SessionSuite",
+    "TransportSuite",
+    "WireSuite",
+    "random_cuts",
+]
 
 _MODULES = {
+    "BadLink": "rpcnb.testing.bad_link",
     "Fault": "rpcnb.testing.fault_proxy",
     "FaultProxy": "rpcnb.testing.fault_proxy",
+    "Quality": "rpcnb.testing.bad_link",
     "SessionSuite": "rpcnb.testing.session_suite",
     "TransportSuite": "rpcnb.testing.transport_suite",
     "WireSuite": "rpcnb.testing.wire_suite",

@@ -16,7 +16,7 @@ import pytest
 from rpcnb.endpoint.client.connect import open_session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rpcnb.endpoint.client.socket_session import SocketSession
 
@@ -61,7 +61,7 @@ def gone(process: psutil.Process) -> bool:
 class Program:
     """A Python process that is talked to in lines of JSON."""
 
-    def __init__(self, code: str, argument: object, temp: Path) -> None:
+    def __init__(self, code: str, argument: object, temp: Path, where: Sequence[str] = ()) -> None:
         for name in ("tmp", "runtime"):
             (temp / name).mkdir(parents=True, exist_ok=True)
         environment = os.environ | {
@@ -70,7 +70,7 @@ class Program:
             "PYTHONPATH": str(ROOT),
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", code, json.dumps(argument)],
+            [*where, sys.executable, "-W", "error", "-c", code, json.dumps(argument)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -106,12 +106,12 @@ class Program:
 class RunningServer(Program):
     """A server in a process of its own."""
 
-    def __init__(self, temp: Path, **options: object) -> None:
+    def __init__(self, temp: Path, where: Sequence[str] = (), **options: object) -> None:
         self.temp = temp
         self.clients: list[Program] = []
         usual = {"load": [str(HERE / "served.py")], "name": "srv", "grace": 0.5}
         self.options = usual | options
-        super().__init__(SERVER, self.options, temp)
+        super().__init__(SERVER, self.options, temp, where)
         self.url, self.token = self.hear()
         (zygote,) = psutil.Process(self.pid).children()
         self.zygote: psutil.Process = zygote
@@ -126,8 +126,8 @@ class RunningServer(Program):
     def connect(self) -> SocketSession:
         return open_session(self.url, token=self.token)  # type: ignore[return-value]
 
-    def client(self, code: str) -> Program:
-        client = Program(CLIENT + code, [self.url, self.token], self.temp)
+    def client(self, code: str, where: Sequence[str] = ()) -> Program:
+        client = Program(CLIENT + code, [self.url, self.token], self.temp, where)
         self.clients.append(client)
         return client
 
