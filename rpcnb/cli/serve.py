@@ -81,6 +81,13 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         help="memory one session may take, such as 16G (half of the machine's; Linux)",
     )
     add(
+        "--session-processes",
+        type=int,
+        default=0,
+        metavar="N",
+        help="processes and threads one session may have (no bound; Linux)",
+    )
+    add(
         "--audit-log",
         metavar="PATH",
         help="write who came and what was refused there, as lines of JSON without values or secrets",
@@ -225,7 +232,11 @@ def make_server(args: argparse.Namespace) -> Server:
         drain=args.drain,
         connection_file=args.connection_file,
         audit_log=args.audit_log,
-        limits=replace(DEFAULT_LIMITS, session_memory=args.session_memory),
+        limits=replace(
+            DEFAULT_LIMITS,
+            session_memory=args.session_memory,
+            session_processes=max(0, args.session_processes),
+        ),
     )
 
 

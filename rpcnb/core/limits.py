@@ -49,6 +49,8 @@ class Limits:
     """Objects held for one session; reached only by a leak or an attack."""
     session_memory: int = 0
     """What a session's process may take; 0 is half of the machine's memory. Linux."""
+    session_processes: int = 0
+    """Processes and threads of one session, the worker's included; 0 is no bound. Linux."""
     upload_spool: int = 8 * GIB
     """What a session's uploaded files may take on disk."""
     error_text: int = 16 * KIB

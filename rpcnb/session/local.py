@@ -52,6 +52,7 @@ from rpcnb.session.functions import REGISTRY, RESERVED, FunctionRegistry, descri
 from rpcnb.session.handles import HandleTable
 from rpcnb.session.local_device import LocalDeviceAPI
 from rpcnb.session.marshal import Marshaller
+from rpcnb.session.processes import process_report
 from rpcnb.session.quota import session_memory
 from rpcnb.session.running import Outcome, Runner
 from rpcnb.session.streams import ExecutionStream, StreamRegistry, ThreadStream, Turn
@@ -441,6 +442,7 @@ class LocalSession(RPCSession):
         limits = self.limits
         return {
             "memory": session_memory(limits.session_memory),
+            **process_report(),
             "handles": limits.handles,
             "calls_waiting": limits.calls_in_flight,
             "spool": limits.upload_spool,

@@ -27,7 +27,7 @@ from rpcnb.core.device import CPU
 from rpcnb.core.events import EVENTS, SessionChanged
 states, over = [], threading.Event()
 def note(subscription):
-    states.extend([e.state, time.monotonic()] for e in subscription.drain() if type(e) is SessionChanged)
+    states.extend([e.state, e.time] for e in subscription.drain() if type(e) is SessionChanged)
 events = EVENTS.subscribe(1000)
 increase, acknowledged, unknown = session.get_function("t.increase"), 0, 0
 threading.Thread(target=lambda: (sys.stdin.readline(), over.set()), daemon=True).start()

@@ -64,6 +64,8 @@ def test_one_session_that_wants_too_much_hurts_no_other(tmp_path):
         told = greedy.call_func(greedy.get_function("rpcnb.statistics"), ())
         assert told["quotas"] == {
             "memory": 128 * MIB,
+            "processes": 0,
+            "processes_by": "",
             "handles": limits.handles,
             "calls_waiting": limits.calls_in_flight,
             "spool": limits.upload_spool,

@@ -43,6 +43,7 @@ from rpcnb.endpoint.serving.staff import ProcessStaff, Staff, ThreadStaff
 from rpcnb.endpoint.serving.worker import GRACE, LEASE, Service, run_worker, serve_on_thread
 from rpcnb.session.backend import backend_module
 from rpcnb.session.functions import REGISTRY, FunctionRegistry
+from rpcnb.session.processes import parent_group
 from rpcnb.transport import registry as transports
 from rpcnb.transport.address import Address, bracketed, parse_address
 
@@ -142,6 +143,7 @@ class Server:
             lease=lease,
             drain=drain,
             limits=limits,
+            process_group=parent_group() if limits.session_processes else None,
         )
         self.in_process = not forking_is_safe() if in_process is None else in_process
         if allow_exec and self.in_process:
@@ -281,6 +283,7 @@ class Server:
             ignore_end,
             drain=service.drain,
             orphaned=min(service.grace, ORPHANED),
+            groups=service.process_group,
         )
 
     def _describe(self, keyring: Keyring) -> ConnectionFile:

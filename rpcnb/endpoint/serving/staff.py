@@ -130,13 +130,17 @@ class ProcessStaff(Staff):
         *,
         drain: float = 0.0,
         orphaned: float = 0.0,
+        groups: Path | None = None,
     ) -> None:
         control, theirs = socket.socketpair()
         self._begin(control, Path(tempfile.mkdtemp(prefix="rpcnb-")), on_end)
         pid = os.fork()
         if pid == 0:
             self._control.close()
-            Zygote(theirs, prepare, work, self.folder, drain=drain, orphaned=orphaned).run()
+            folder = self.folder
+            Zygote(
+                theirs, prepare, work, folder, drain=drain, orphaned=orphaned, groups=groups
+            ).run()
         theirs.close()
         self.pid = pid
 

@@ -71,6 +71,8 @@ class Service:
     lease: float = LEASE
     drain: float = 0.0
     """Seconds for calls that run when the server is told to stop."""
+    process_group: Path | None = None
+    """Below it are the control groups that bound the sessions' processes, where there are any."""
     notes: Notes | None = field(default=None, repr=False)
     """To the audit log, where there is one."""
     limits: Limits = DEFAULT_LIMITS
@@ -86,6 +88,7 @@ def run_worker(
     from rpcnb.session import tqdm_hook
     from rpcnb.session.interrupts import SignalInterrupter
     from rpcnb.session.output import CAPTURE
+    from rpcnb.session.processes import limit_processes
     from rpcnb.session.quota import limit_memory
 
     # Here already, for a server may stop while a slow session opens.
@@ -101,6 +104,7 @@ def run_worker(
         service.limits.session_memory or not service.device_backends
     ):  # which map what they do not use
         limit_memory(service.limits.session_memory)
+    limit_processes(service.limits.session_processes, ticket.session_id, service.process_group)
     try:
         transport, opened = adopt(fd), partial(_open_to_others, door)
         serve(transport, ticket, service, opened, folder, interrupter=interrupter, on_end=_end_soon)
@@ -265,7 +269,10 @@ def _end_soon() -> None:
     """End this worker process also when its main thread does not come back from a call."""
     watchdog = threading.Timer(STUCK_AFTER, os.kill, (os.getpid(), signal.SIGKILL))
     watchdog.daemon = True
-    watchdog.start()
+    try:
+        watchdog.start()
+    except RuntimeError:  # the session has as many threads as it may: nothing would end it
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _open_to_others(door: socket.socket, post: Post) -> Away:

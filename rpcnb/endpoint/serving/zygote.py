@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
 from rpcnb.core.errors import ConnectionClosed, TransportError
 from rpcnb.endpoint.serving.estate import listen_for_heirs
+from rpcnb.session.processes import end_group, group_of
 from rpcnb.transport.descriptor import receive_descriptor, send_descriptor
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ class Zygote:
         How long a worker may go on when it is told to end.
     orphaned : float [s]
         How long workers are kept for the next broker, when this one is killed.
+    groups : path, optional
+        Below it are the sessions' control groups; see `rpcnb.session.processes`.
     """
 
     def __init__(
@@ -109,8 +112,10 @@ class Zygote:
         *,
         drain: float = 0.0,
         orphaned: float = 0.0,
+        groups: Path | None = None,
     ) -> None:
         self._control = control
+        self._groups = groups
         self._prepare = prepare
         self._work = work
         self._folder = folder
@@ -289,6 +294,8 @@ class Zygote:
             session_id = self._workers.pop(pid, None)
             if session_id is not None:
                 _kill_group(pid)
+                if self._groups is not None:
+                    end_group(group_of(self._groups, session_id))
                 self._close_door(session_id)
                 shutil.rmtree(self._folder / session_id, ignore_errors=True)
                 code = os.waitstatus_to_exitcode(status)
@@ -309,9 +316,11 @@ class Zygote:
             self._reap(os.WNOHANG)
             if self._workers:
                 time.sleep(0.02)  # macOS has no sigtimedwait
-        for pid in self._workers:
+        for pid, session_id in self._workers.items():
             _kill_group(pid)
             _signal(pid, signal.SIGKILL)
+            if self._groups is not None:
+                end_group(group_of(self._groups, session_id))
 
     def _report(self, **fields: Any) -> bool:
         """Tell the broker; False when it is gone, as the next receive says."""
