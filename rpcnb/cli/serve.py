@@ -73,20 +73,7 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let clients run any code as cells (%%%%remote), with your rights on this machine",
     )
-    add(
-        "--session-memory",
-        type=size,
-        default=0,
-        metavar="SIZE",
-        help="memory one session may take, such as 16G (half of the machine's; Linux)",
-    )
-    add(
-        "--session-processes",
-        type=int,
-        default=0,
-        metavar="N",
-        help="processes and threads one session may have (no bound; Linux)",
-    )
+    _add_quotas(parser)
     add(
         "--audit-log",
         metavar="PATH",
@@ -157,6 +144,25 @@ def _add_tvm(parser: argparse.ArgumentParser) -> None:
         type=host_and_port,
         metavar="HOST:PORT",
         help="tell a TVM tracker when the TVM port is free; only clients that it sends are let in",
+    )
+
+
+def _add_quotas(parser: argparse.ArgumentParser) -> None:
+    """Declare what one session may take."""
+    add = parser.add_argument
+    add(
+        "--session-memory",
+        type=size,
+        default=0,
+        metavar="SIZE",
+        help="memory one session may take, such as 16G (half of the machine's; Linux)",
+    )
+    add(
+        "--session-processes",
+        type=int,
+        default=0,
+        metavar="N",
+        help="processes and threads one session may have (no bound; Linux)",
     )
 
 
