@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 from rpcnb.core.errors import DecodeError
@@ -51,6 +52,17 @@ class RecordDType:
 
 
 DType: TypeAlias = str | RecordDType
+
+
+@cache
+def short_spelling(dtype: DType) -> str:
+    """Write a dtype for a person, as in ``f32[4, 4]``; its byte order only where it is big-endian."""
+    if isinstance(dtype, RecordDType):
+        return "record"
+    found = re.fullmatch(r"[<|]?(>?)([iufc])(\d+)", dtype)
+    if found is None:
+        return "bool" if dtype.endswith("b1") else dtype.lstrip("<|")
+    return f"{found[1]}{found[2]}{8 * int(found[3])}"
 
 
 def itemsize_of(dtype: DType, limits: Limits = DEFAULT_LIMITS, *, depth: int = 0) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
+from rpcnb.core.dtype import short_spelling
 from rpcnb.core.values import ArrayRef, FunctionRef, IteratorRef, ModuleRef, ObjectRef
 from rpcnb.session.space import array_nbytes
 
@@ -69,8 +70,7 @@ def handle_row(ref: Ref, pins: int = 0) -> HandleRow:
     kind = ref.type_code.name.lower()
     match ref:
         case ArrayRef():
-            dtype = ref.dtype if isinstance(ref.dtype, str) else "record"
-            summary = f"{dtype}{list(ref.shape)} on {ref.device}"
+            summary = f"{short_spelling(ref.dtype)}{list(ref.shape)} on {ref.device}"
             return HandleRow(ref.handle, kind, summary, array_nbytes(ref), ref.base, pins)
         case FunctionRef():
             return HandleRow(ref.handle, kind, ref.info.name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref as weak
 
-from rpcnb.core.dtype import element_count, itemsize_of
+from rpcnb.core.dtype import element_count, itemsize_of, short_spelling
 from rpcnb.core.errors import InvalidHandle
 from rpcnb.core.events import EVENTS, HandleFreed, HandleIssued
 from rpcnb.core.values import ArrayRef, Handle, ModuleRef, ObjectRef, Ref
@@ -150,8 +150,7 @@ def _issued(session: RPCSession, ref: Ref) -> HandleIssued:
 
 def _summary(ref: Ref) -> str:
     if isinstance(ref, ArrayRef):
-        dtype = ref.dtype if isinstance(ref.dtype, str) else "record"
-        return f"{dtype}{list(ref.shape)}"
+        return f"{short_spelling(ref.dtype)}{list(ref.shape)}"
     if isinstance(ref, ObjectRef):
         return ref.summary or ref.type_name
     if isinstance(ref, ModuleRef):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rpcnb.core.dtype import Field, RecordDType, element_count, itemsize_of
+from rpcnb.core.dtype import Field, RecordDType, element_count, itemsize_of, short_spelling
 from rpcnb.core.errors import DecodeError
 from rpcnb.core.limits import DEFAULT_LIMITS
 
@@ -122,3 +122,9 @@ def test_shapes_that_cannot_be_are_refused(shape: Any) -> None:
 def test_the_largest_shape_is_allowed() -> None:
     assert element_count(((1 << 63) - 1,)) == (1 << 63) - 1
     assert element_count((1,) * 32) == 1
+
+
+def test_dtypes_are_written_for_people() -> None:
+    spellings = ["<f4", "|b1", "|u1", ">i2", "<c16", "<M8[ns]", "|S10", RecordDType(4, ())]
+    written = ["f32", "bool", "u8", ">i16", "c128", "M8[ns]", "S10", "record"]
+    assert [short_spelling(dtype) for dtype in spellings] == written

@@ -16,7 +16,7 @@ def test_handles_are_listed_oldest_first(remote: Remote, crossings: Callable[[],
     rows = [row for row in table if row.kind != "function"]
     assert [row.kind for row in rows] == ["array", "object"]
     assert rows[0].handle == array.handle
-    assert rows[0].summary == "<f8[2, 3] on cpu:0"
+    assert rows[0].summary == "f64[2, 3] on cpu:0"
     assert thing.type_name in rows[1].summary
     assert table[:1][0] == table[0]
     assert f"{len(table)} handles, 48 bytes" in repr(table)

@@ -181,7 +181,7 @@ def test_handles_are_announced_to_whoever_listens(session: Session) -> None:
         (e.handle, e.kind, e.nbytes, e.summary) for e in events if isinstance(e, HandleIssued)
     ]
     assert issued == [
-        (1, "array", 24, "<f4[2, 3]"),
+        (1, "array", 24, "f32[2, 3]"),
         (2, "object", 0, "[1, 2]"),
         (3, "object", 0, "list"),
         (4, "module", 0, "math"),

@@ -25,7 +25,7 @@ READ = {
     0: "lab · 127.0.0.1:",
     1: "f32[10, 10]",
     2: "✓ returned 3",
-    3: "<f4[10, 10] on cpu:0",
+    3: "f32[10, 10] on cpu:0",
     4: "live",
     5: "lab as it was when this panel was opened",
     6: "steps 20/20 (100%)",
