@@ -367,12 +367,12 @@ class Remote(Lasting):
         return perf_counter() - began
 
     def stats(self) -> dict[str, Any]:
-        """Return figures of both sides: ``here``, ``there``, ``rtt`` in seconds, ``handles``."""
-        there = self.builtin("rpcnb.statistics")()
+        """Return figures: ``here``, ``there``, ``rtt`` in seconds, ``hops`` on the way, ``handles``."""
         return {
             "here": self.session.statistics(),
-            "there": there,
+            "there": self.builtin("rpcnb.statistics")(),
             "rtt": self.ping(),
+            "hops": self.session.hops(),
             "handles": len(self.handles),
         }
 

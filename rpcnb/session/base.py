@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from rpcnb.core.device import Device
     from rpcnb.core.values import ArrayRef, CallbackRef, FunctionRef, Handle, TypeCode, Value
     from rpcnb.session.device_api import DeviceAPI
+    from rpcnb.session.hops import Hop
 
 HostBuffer: TypeAlias = bytes | bytearray | memoryview
 """C-contiguous host memory; a writable one where something is received."""
@@ -432,6 +433,13 @@ class RPCSession(ABC):
     def statistics(self) -> dict[str, object]:
         """Return counters of this side: plain numbers, never a round trip."""
         return {}
+
+    def hops(self) -> tuple[Hop, ...]:
+        """Return the servers on the way, the nearest first: some round trips to each.
+
+        Those that do not tell, or do not tell this client, are left out with all behind them.
+        """
+        return ()
 
     def __enter__(self) -> Self:
         return self

@@ -94,6 +94,7 @@ def test_figures_of_both_sides(remote: Remote) -> None:
     assert stats["handles"] == 1
     assert stats["there"]["nbytes"] >= array.nbytes
     assert 0 < stats["rtt"] < 5
+    assert len(stats["hops"]) == (not remote.session.is_local_session())
     assert 0 < remote.ping() < 5
 
 

@@ -15,6 +15,7 @@ from rpcnb.core.errors import (
     DeviceError,
     OutcomeUnknown,
     RemoteCancelled,
+    RemoteError,
     SessionClosed,
     SessionTaken,
     TransportError,
@@ -49,11 +50,13 @@ from rpcnb.session.base import (
     RunningCall,
     raise_or_return,
 )
+from rpcnb.session.hops import Hop, read_hops
 from rpcnb.session.refs import release_refs
 from rpcnb.wire.messages import (
     CallFunc,
     Cancel,
     CopyToRemote,
+    DeviceCall,
     GetFunction,
     Ping,
     Request,
@@ -288,6 +291,16 @@ class SocketSession(SocketCopies, QueueingSession):
                 raise
         raise_or_return(pending.status, pending.value)
         return time.perf_counter() - began
+
+    def hops(self) -> tuple[Hop, ...]:
+        """Measure the way to the next server, and ask it for those behind it."""
+        seconds = min(self.ping() for _ in range(3))  # the first may meet a process that sleeps
+        first = Hop(self.name, place_of(self.url).removeprefix("tcp://"), seconds)
+        try:
+            told = self.ask(lambda number: DeviceCall(number, "cpu:0", "hops", ()))
+        except RemoteError:  # an older server, or one that does not tell this client
+            return (first,)
+        return (first, *read_hops(told))
 
     # --- devices, handles -----------------------------------------------------------------------
 

@@ -250,11 +250,13 @@ class Dispatcher:
                 return None if self.memory is None else serve(self.memory, parsed, *message.args)
             if message.operation == "get_attr":
                 return self._get_attr(parsed, *message.args)
+            if message.operation == "hops":
+                return [list(hop) for hop in self.session.hops()]
             api = self.session.get_device_api(parsed)
             assert api is not None  # missing devices raise
             return _DEVICE_OPERATIONS[message.operation](api, parsed, *message.args)
 
-        if message.operation not in {"get_attr", *_DEVICE_OPERATIONS, *MEMORY_OPERATIONS}:
+        if message.operation not in {"get_attr", "hops", *_DEVICE_OPERATIONS, *MEMORY_OPERATIONS}:
             text = f"no device operation is called {message.operation!r}"
             self.reply(
                 message.id, CallStatus.EXCEPTION, ErrorInfo("LookupError", text, "LookupError")

@@ -102,3 +102,18 @@ class TestThroughTwoGateways(OnServer):
         far = stack.enter_context(a_server("tcp://127.0.0.1:0"))
         middle = stack.enter_context(a_server(f"unix://{folder}/middle.sock", next_one=far))
         return stack.enter_context(a_server(f"unix://{folder}/near.sock", next_one=middle))
+
+
+def test_every_hop_of_a_chain_is_named(folder: Path) -> None:
+    with ExitStack() as stack:
+        near: Server | None = None
+        for _ in range(3):
+            near = stack.enter_context(
+                a_server("tcp://127.0.0.1:0", in_process=True, next_one=near)
+            )
+        session = stack.enter_context(connect_to(near))
+        hops = session.hops()
+        assert [hop.name for hop in hops] == ["server-at-tcp"] * 3
+        assert len({hop.address for hop in hops}) == 3
+        assert hops[0].address == near.url.removeprefix("tcp://")
+        assert all(0 < hop.seconds < 5 for hop in hops)
