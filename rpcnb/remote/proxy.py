@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from rpcnb.core.errors import InvalidHandle
+from rpcnb.remote import pins
 
 if TYPE_CHECKING:
     from rpcnb.core.values import Ref, Value
@@ -92,6 +93,28 @@ class HandleProxy(Proxy):
     def free(self) -> None:
         """Give it up now instead of when it is collected.  Idempotent; sends nothing by itself."""
         self.owner.free()
+
+    def pin(self, minutes: float | None = None) -> None:
+        """Keep it over there though nothing here refers to it any more.
+
+        It ends with `unpin`, `free` or the session; ``remote.handle(number)`` brings it back.
+
+        Parameters
+        ----------
+        minutes : float, optional
+            For how long; by default for good.
+
+        Raises
+        ------
+        InvalidHandle
+            It was freed.
+        """
+        self.lowered()
+        pins.pin(self._remote, self.owner, minutes)
+
+    def unpin(self) -> None:
+        """Keep it no longer than something here refers to it."""
+        pins.unpin(self._remote, self.owner)
 
     def __enter__(self) -> Self:
         return self
