@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from rpcnb.notebook import errors, formatters
+from rpcnb.notebook.call_view import open_call
 from rpcnb.notebook.cell_end import HOOKS, CellEnd
 from rpcnb.notebook.cell_magic import CellMagics
 from rpcnb.notebook.completion import MagicCompletion
@@ -18,7 +19,7 @@ from rpcnb.notebook.magics import RemoteMagics
 from rpcnb.notebook.mode_magic import ModeMagic
 from rpcnb.notebook.progress import CellBar
 from rpcnb.notebook.view_magics import SUMMARIES, ViewMagics
-from rpcnb.remote import array, output, progress
+from rpcnb.remote import array, future, output, progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,7 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
     completion.install()
     _UNDO[ipython] = [end.uninstall, mode.uninstall, completion.uninstall]
     array.show_inspector = open_inspector
+    future.show_live = open_call
     if hasattr(ipython, "kernel"):  # a terminal has its own bar, on the line below
         progress.make_view = CellBar
         output.passes = TEXT_FLOOD.through
@@ -67,5 +69,6 @@ def unload_ipython_extension(ipython: InteractiveShell) -> None:
     for undo in _UNDO.pop(ipython, ()):
         undo()
     array.show_inspector = array.print_summary
+    future.show_live = print
     progress.make_view = progress.TerminalBar
     output.passes = str

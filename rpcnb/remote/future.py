@@ -50,6 +50,8 @@ class RemoteFuture(concurrent.futures.Future[Any]):
         self._remote = remote
         self._name = name
         self._stopped = False
+        self._began = monotonic()
+        self._ended: float | None = None
         self._running_call: RunningCall = ENDED_CALL
         self.observer = CollectingObserver(remote, lent, self._note_start, echo=echo)
 
@@ -84,6 +86,18 @@ class RemoteFuture(concurrent.futures.Future[Any]):
     def warnings(self) -> tuple[Warning, ...]:
         """What it warned of so far."""
         return self.observer.warnings
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far, or took: from its start here to its end here."""
+        return (monotonic() if self._ended is None else self._ended) - self._began
+
+    def live(self) -> None:
+        """Show how it goes, in a notebook: how far it is, what it prints, a button to cancel it.
+
+        In a terminal it prints how it is now.
+        """
+        show_live(self)
 
     def add_progress_callback(self, function: Callable[[Progress], object]) -> None:
         """Call `function` with each `Progress`, on the thread that receives; it must not block.
@@ -203,6 +217,7 @@ class RemoteFuture(concurrent.futures.Future[Any]):
 
     def finish(self, status: CallStatus, value: Value) -> None:
         """Take the outcome: the session's `CallCallback`."""
+        self._ended = monotonic()
         self._let_go()
         try:
             result = lift(raise_or_return(status, value), self._remote, self.observer.lent)
@@ -214,3 +229,7 @@ class RemoteFuture(concurrent.futures.Future[Any]):
             self.set_exception(error.with_traceback(None))
         else:
             self.set_result(result)
+
+
+show_live: Callable[[RemoteFuture], object] = print
+"""What `RemoteFuture.live` does; a notebook's extension puts its view here."""

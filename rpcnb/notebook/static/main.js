@@ -1,9 +1,11 @@
 // What the widget loads: one module, which view it shows says the model.
 
+import { showCall } from "./call.js";
 import { showInspector } from "./inspector.js";
 import { channelOf, showPanel } from "./panel.js";
 
 const VIEWS = {
+  call: showCall,
   panel: showPanel,
   inspector: (/** @type {any} */ model, /** @type {HTMLElement} */ root) => {
     root.classList.add("rx-root");
