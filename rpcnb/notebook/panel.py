@@ -12,11 +12,12 @@ from rpcnb.notebook.displays import quiet, remote_html
 from rpcnb.notebook.live import holders
 from rpcnb.notebook.live.actions import act
 from rpcnb.notebook.live.bridge import BRIDGE
-from rpcnb.notebook.live.hub import Hub
+from rpcnb.notebook.live.hub import Hub, survey
 from rpcnb.notebook.live.looking import answer
 from rpcnb.notebook.live.widget import LiveWidget
 from rpcnb.notebook.live.worker import Worker
 from rpcnb.notebook.markup import details
+from rpcnb.remote.pins import pins
 
 if TYPE_CHECKING:
     from rpcnb.remote.client import Remote
@@ -54,6 +55,7 @@ class Panel:
         self._aside = False
         self._worker = Worker("rpcnb-panel")
         self._looker = Worker("rpcnb-inspector")  # a look may take seconds: Cancel must not wait
+        self._surveyor = Worker("rpcnb-chains")  # it waits for other sessions than this one
         text = f"live view of {remote.name}: open this notebook with its kernel to see it"
         self.widget = LiveWidget("panel", self.receive, quiet(text), text)
         BRIDGE.serve(self.hub, self)
@@ -78,11 +80,14 @@ class Panel:
     def _held(self) -> dict[str, list[str]]:
         """Return handle -> the names that lead to it."""
         session = self.hub.remote.session
-        return {
+        found = {
             str(owner.ref.handle): names
             for owner, names in holders.names().values()
             if owner.session is session and not owner.freed
         }
+        for owner, pin in pins(self.hub.remote).items():
+            found.setdefault(str(owner.ref.handle), []).append(holders.pin_words(pin))
+        return found
 
     # --- from the browser -----------------------------------------------------------------------
 
@@ -98,6 +103,7 @@ class Panel:
                 self._worker.put(lambda: self.tell(self.hub.snapshot()))
         elif kind == "ping":
             self._looker.put(self._measure)
+            self._surveyor.put(self._survey)
         elif kind == "inspector":
             self._looker.put(lambda: self.widget.send(*answer(self.hub.remote, message)))
         else:
@@ -109,6 +115,11 @@ class Panel:
         self.hub.touch()
         BRIDGE.poke()
 
+    def _survey(self) -> None:
+        survey()
+        self.hub.touch()
+        BRIDGE.poke()
+
     def _do(self, message: dict[str, Any]) -> None:
         if message.get("type") == "why":
             number = int(message["handle"])
@@ -117,5 +128,5 @@ class Panel:
         else:
             answer = act(self.hub, message)
             if answer is not None:
-                self.widget.send(answer)
+                self.widget.send(answer | {"held": self._held()})
         BRIDGE.poke()

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rpcnb.notebook.live.hub import Hub
+    from rpcnb.remote.proxy import HandleProxy
+
+MOST_MINUTES = 7 * 24 * 60
+"""A pin for a time; more is for good."""
 
 
 def cancel(hub: Hub, message: Mapping[str, Any]) -> str:
@@ -28,15 +32,29 @@ def cancel(hub: Hub, message: Mapping[str, Any]) -> str:
 
 def free(hub: Hub, message: Mapping[str, Any]) -> str:
     """Give a handle up."""
-    number = int(message["handle"])
-    name = holders.variable_of(hub.remote.handle(number).owner)
-    hub.remote.handle(number).free()
-    return f"{name}.free()" if name else f"{_variable(hub)}.handle({number}).free()"
+    name = _name_of(hub, message)
+    _proxy(hub, message).free()
+    return f"{name}.free()"
+
+
+def pin(hub: Hub, message: Mapping[str, Any]) -> str:
+    """Keep a handle, for some minutes or for good, whatever becomes of its names."""
+    given = message.get("minutes")
+    minutes = None if given is None else min(max(float(given), 0), MOST_MINUTES)
+    _proxy(hub, message).pin(minutes)
+    return f"{_name_of(hub, message)}.pin({'' if minutes is None else f'minutes={minutes:g}'})"
+
+
+def unpin(hub: Hub, message: Mapping[str, Any]) -> str:
+    """Keep a handle no longer than its names do."""
+    name = _name_of(hub, message)
+    _proxy(hub, message).unpin()
+    return f"{name}.unpin()"
 
 
 def forget(hub: Hub, message: Mapping[str, Any]) -> str:
     """Take a handle out of the outputs that IPython keeps."""
-    numbers = holders.forget_outputs(hub.remote.handle(int(message["handle"])).owner)
+    numbers = holders.forget_outputs(_proxy(hub, message).owner)
     return "; ".join(f"del Out[{number}]" for number in numbers) or "# no output holds it"
 
 
@@ -61,6 +79,8 @@ ACTIONS: dict[str, Callable[[Hub, Mapping[str, Any]], str]] = {
     "disconnect": disconnect,
     "forget": forget,
     "free": free,
+    "pin": pin,
+    "unpin": unpin,
 }
 
 
@@ -73,6 +93,17 @@ def act(hub: Hub, message: Mapping[str, Any]) -> dict[str, Any] | None:
         return {"type": "code", "code": action(hub, message)}
     except (RpcnbError, LookupError, TypeError, ValueError) as error:
         return {"type": "code", "code": "", "error": f"{type(error).__name__}: {error}"}
+
+
+def _proxy(hub: Hub, message: Mapping[str, Any]) -> HandleProxy:
+    return hub.remote.handle(int(message["handle"]))
+
+
+def _name_of(hub: Hub, message: Mapping[str, Any]) -> str:
+    """Return how the user writes what a message is about."""
+    number = int(message["handle"])
+    name = holders.variable_of(_proxy(hub, message).owner)
+    return name or f"{_variable(hub)}.handle({number})"
 
 
 def _variable(hub: Hub) -> str:

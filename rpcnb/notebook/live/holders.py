@@ -10,6 +10,7 @@ import gc
 import itertools
 import reprlib
 import sys
+import time
 from types import FrameType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from rpcnb.remote.proxy import HandleProxy
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rpcnb.remote.pins import Pin
     from rpcnb.session.space import RPCObjectRef
 
 LAST_OUTPUTS = ("_", "__", "___")
@@ -88,6 +90,12 @@ def variable_of(thing: object) -> str:
         if not name.startswith("_") and (value is thing or owner_of(value) is thing):
             return name
     return ""
+
+
+def pin_words(pin: Pin) -> str:
+    """Say how long a pin holds; no name looks like this."""
+    until = "" if pin.until is None else time.strftime(" until %H:%M", time.localtime(pin.until))
+    return f"(pinned{until})"
 
 
 def forget_outputs(owner: RPCObjectRef) -> list[int]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
+from rpcnb.core.errors import RpcnbError
 from rpcnb.core.events import (
     CallChanged,
     CallOutput,
@@ -25,10 +28,15 @@ if TYPE_CHECKING:
     from rpcnb.core.events import Event
     from rpcnb.notebook.live.cells import Place
     from rpcnb.remote.client import Remote
+    from rpcnb.session.hops import Hop
 
 OVER = frozenset({SessionState.CLOSED, SessionState.LOST, SessionState.DIED})
 TABLES_EVERY = 0.25
 """Seconds between two updates of the tables; calls are updated as often as the bridge asks."""
+
+
+CHAINS: WeakKeyDictionary[Remote, tuple[Hop, ...]] = WeakKeyDictionary()
+"""The servers on the way to each session, as they were when somebody asked for them."""
 
 
 class Hub:
@@ -45,8 +53,6 @@ class Hub:
         self.index = remote.session.table_index
         self.rtt: float | None = None
         """Seconds of the last round trip that somebody asked for."""
-        self.hops: list[str] = []
-        """Names of the servers behind the first, where it is a gateway."""
         self._lock = threading.Lock()
         self._calls = CallLog()
         self._handles = HandleLog()
@@ -105,14 +111,8 @@ class Hub:
             self._calls.note_cancel(call)
 
     def measure(self) -> None:
-        """Ask for the time of a round trip, and for who answers at the end of the chain.
-
-        Waits for a call that runs.
-        """
-        found = self.remote.stats()
-        self.rtt = found["rtt"]
-        there = str(found["there"].get("name", ""))
-        self.hops = [there] if there not in {"", self.remote.session.name} else []
+        """Ask for the time of a round trip to where the functions are; waits for no call."""
+        self.rtt = min(self.remote.ping() for _ in range(3))  # the first may meet sleepers
 
     # --- what the browser is told ---------------------------------------------------------------
 
@@ -128,7 +128,7 @@ class Hub:
             "index": self.index,
             "name": remote.name,
             "url": remote.url,
-            "hops": self.hops,
+            "hops": chain_of(remote),
             "state": state,
             "rtt": self.rtt,
             "handles": self._handles.alive(),
@@ -162,7 +162,7 @@ class Hub:
             if self._ended or now - self._tables_at >= TABLES_EVERY:
                 self._tables_at, self._late = now, False
                 found |= self._tables()
-        found = {key: value for key, value in found.items() if value}
+        found = {key: value for key, value in found.items() if value or key == "sessions"}
         return {"type": "changes", "now": now, **found} if found else None
 
     def _tables(self) -> dict[str, Any]:
@@ -186,6 +186,20 @@ class Hub:
         return copies
 
 
+def survey() -> None:
+    """Ask every session that answers for the servers on its way."""
+    for remote in manager.sessions.values():
+        if remote.session.state == SessionState.LIVE:
+            with suppress(RpcnbError):  # it has just ended, say: its chain is as it was
+                CHAINS[remote] = remote.session.hops()
+
+
+def chain_of(remote: Remote | None) -> list[dict[str, Any]]:
+    """Return what is known of the servers on the way to a session."""
+    found = CHAINS.get(remote, ()) if remote is not None else ()
+    return [{"name": h.name, "address": h.address, "rtt": h.seconds} for h in found]
+
+
 def sessions() -> list[dict[str, Any]]:
     """Return the session table of this process, with the hops of each chain."""
     return [
@@ -193,7 +207,8 @@ def sessions() -> list[dict[str, Any]]:
             "index": row.index,
             "name": row.name,
             "url": row.url,
-            "state": str(row.state),
+            "hops": chain_of(manager.sessions.get(row.name)),
+            "state": "busy" if row.calls and row.state == "live" else str(row.state),
             "handles": row.handles,
             "nbytes": row.nbytes,
             "calls": row.calls,

@@ -139,6 +139,10 @@ export class CallView {
     prints.forEach((at, index) => (ticks.children[index].style.left = `${at * 100}%`));
     const slow = call.ended === null && now - call.sent >= QUIET && !call.fast;
     setText(label, slow ? progressText(call, now, this.samples.get(call.id) ?? 0) : "");
+    // Where there is more room: on the bar, or before it, never across its edge.
+    const before = ran[0] > 0.5;
+    label.style.left = before ? "" : `calc(${ran[0] * 100}% + 4px)`;
+    label.style.right = before ? `calc(${(1 - ran[0]) * 100}% + 4px)` : "";
     describe(track, call, slow, done, label.textContent);
   }
 

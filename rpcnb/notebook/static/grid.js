@@ -96,9 +96,9 @@ export class Grid {
     this.pointerInside = false;
     this.head = this.#makeHead();
     this.space = el("div", { class: "rx-space", role: "rowgroup" });
-    this.body = el("div", { class: "rx-body", role: "presentation", onscroll: () => this.#scrolled() }, this.space);
-    this.element = el("div", { class: "rx-grid", role: "grid", "aria-label": label, "aria-colcount": columns.length },
-      el("div", { role: "rowgroup" }, this.head), this.body);
+    this.body = el("div", { class: "rx-body", role: "presentation", onscroll: () => this.#scrolled() },
+      el("div", { class: "rx-stays", role: "rowgroup" }, this.head), this.space); // so that what scrolls has a tab stop
+    this.element = el("div", { class: "rx-grid", role: "grid", "aria-label": label, "aria-colcount": columns.length }, this.body);
     this.element.style.setProperty("--rx-columns", columns.map((column) => column.width).join(" "));
     this.element.style.setProperty("--rx-row", `${rowHeight}px`);
     this.element.addEventListener("keydown", (event) => this.#pressed(event));
@@ -135,20 +135,20 @@ export class Grid {
     }
     this.element.setAttribute("aria-rowcount", String(this.rows.length + 1));
     this.space.style.height = `${this.rows.length * this.rowHeight}px`;
-    this.body.style.height = `${Math.min(Math.max(this.rows.length, 1), this.maxRows) * this.rowHeight}px`;
+    this.body.style.height = `${(1 + Math.min(Math.max(this.rows.length, 1), this.maxRows)) * this.rowHeight}px`;
     if (stay) this.body.scrollTop = this.body.scrollHeight;
     this.draw();
   }
 
   /** Bring the rows in view into the page, and their cells up to date. */
   draw() {
-    const [first, last] = visibleRange(this.body.scrollTop, this.body.clientHeight || this.maxRows * this.rowHeight,
+    const [first, last] = visibleRange(this.body.scrollTop, this.#seen() || this.maxRows * this.rowHeight,
       this.rowHeight, this.rows.length);
     const wanted = new Set();
     for (let index = first; index < last; index += 1) wanted.add(index);
     if (this.row >= 0 && this.element.contains(document.activeElement)) wanted.add(this.row);
     const keys = new Set([...wanted].map((index) => this.keyOf(this.rows[index])));
-    const hadFocus = this.body.contains(document.activeElement);
+    const hadFocus = this.space.contains(document.activeElement);
     for (const [key, { element }] of this.built) {
       if (!keys.has(key)) {
         element.remove();
@@ -156,7 +156,7 @@ export class Grid {
       }
     }
     for (const index of [...wanted].sort((a, b) => a - b)) this.#drawRow(index);
-    if (hadFocus && !this.body.contains(document.activeElement)) this.focus(this.row, this.column);
+    if (hadFocus && !this.space.contains(document.activeElement)) this.focus(this.row, this.column);
   }
 
   /**
@@ -171,7 +171,7 @@ export class Grid {
     if (row >= 0) {
       const top = row * this.rowHeight;
       if (top < this.body.scrollTop) this.body.scrollTop = top;
-      const below = top + this.rowHeight - this.body.clientHeight;
+      const below = top + this.rowHeight - this.#seen();
       if (below > this.body.scrollTop) this.body.scrollTop = below;
       this.draw();
     }
@@ -189,6 +189,11 @@ export class Grid {
   focusKey(key) {
     const found = this.rows.findIndex((row) => this.keyOf(row) === key);
     if (found >= 0) this.focus(found, 0);
+  }
+
+  /** Pixels of rows that are seen below the head. */
+  #seen() {
+    return Math.max(0, this.body.clientHeight - this.rowHeight);
   }
 
   #makeHead() {
@@ -242,7 +247,7 @@ export class Grid {
 
   #pressed(event) {
     const size = { rows: this.rows.length, columns: this.columns.length,
-      page: Math.max(1, Math.floor(this.body.clientHeight / this.rowHeight) - 1) };
+      page: Math.max(1, Math.floor(this.#seen() / this.rowHeight) - 1) };
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const to = moved(event.key, this.row, this.column, size);
     if (to) {

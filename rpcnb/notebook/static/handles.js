@@ -6,6 +6,9 @@ import { Grid, textCell } from "./grid.js";
 
 const UNDO = 5000; // milliseconds in which a handle that is to be freed can be kept
 const SPEAK = 5000; // milliseconds between two announcements
+const KINDS = { function: "func", iterator: "iter" };
+const KEEP = 10; // minutes
+const KEYS = `keys: arrows move · Enter inspects · w asks why · p pins, k keeps for ${KEEP} minutes · Delete frees`;
 
 /**
  * The variable a handle is best known by: neither an output nor one of IPython's own.
@@ -32,11 +35,11 @@ export function createdText({ cell, line }) {
 }
 
 /**
- * What a handle stands for; the usual byte order and device go without saying.
- * @param {{summary: string}} handle
+ * Whether a handle is kept whatever becomes of its names.
+ * @param {string[]} names
  */
-export function typeText({ summary }) {
-  return summary.replace(/^[<|]/, "").replace(/ on cpu:0$/, "");
+export function isPinned(names) {
+  return names.some((name) => name.startsWith("(pinned"));
 }
 
 export class HandleView {
@@ -57,30 +60,34 @@ export class HandleView {
       keyOf: (/** @type {any} */ handle) => handle.handle,
       onKey: (key, handle) => this.#pressed(key, handle),
       columns: [
-        { title: "Name", width: "minmax(60px, 130px)", sort: (row) => this.#name(row), fill: (cell, row) => textCell(cell, this.#name(row)) },
-        { title: "Kind", width: "66px", sort: (row) => row.kind, fill: (cell, row) => textCell(cell, row.kind) },
-        { title: "Type", width: "minmax(80px, 2fr)", optional: 3, fill: (cell, row) => textCell(cell, typeText(row), row.summary) },
-        { title: "Bytes", width: "78px", numeric: true, sort: (row) => row.nbytes, fill: (cell, row) => this.#bytes(cell, row) },
-        { title: "Age", width: "44px", numeric: true, optional: 2, sort: (row) => -row.born, fill: (cell, row) => textCell(cell, ageText(this.store.now() - row.born)) },
-        { title: "Created", width: "70px", optional: 1, sort: (row) => row.cell ?? -1, fill: (cell, row) => textCell(cell, createdText(row)) },
-        { title: "Held by", width: "minmax(90px, 1fr)", fill: (cell, row) => this.#holders(cell, row) },
-        { title: "State", width: "72px", fill: (cell, row) => textCell(cell, this.#state(row)) },
-        { title: "Look", width: "76px", fill: (cell, row) => this.#act(cell, row.kind === "array" ? "Inspect" : "", row, () => this.inspect(row.handle)) },
-        { title: "Output", width: "118px", fill: (cell, row) => this.#act(cell, inOutput(this.#names(row)) ? "Forget output" : "", row, () => this.send({ type: "forget", handle: row.handle })) },
-        { title: "Free", width: "66px", fill: (cell, row) => this.#act(cell, this.leaving.has(row.handle) ? "Undo" : "Free", row, () => this.#free(row)) },
+        { title: "Name", width: "minmax(76px, 160px)", sort: (row) => this.#name(row), fill: (cell, row) => textCell(cell, this.#name(row), this.#name(row)) },
+        { title: "Kind", width: "54px", sort: (row) => row.kind, fill: (cell, row) => textCell(cell, KINDS[row.kind] ?? row.kind, row.kind) },
+        { title: "Type", width: "minmax(106px, 2fr)", optional: 3, fill: (cell, row) => textCell(cell, row.summary.replace(/ on cpu:0$/, ""), row.summary) },
+        { title: "Bytes", width: "72px", numeric: true, sort: (row) => row.nbytes, fill: (cell, row) => this.#bytes(cell, row) },
+        { title: "Age", width: "38px", numeric: true, optional: 2, sort: (row) => -row.born, fill: (cell, row) => textCell(cell, ageText(this.store.now() - row.born)) },
+        { title: "Created", width: "62px", optional: 1, sort: (row) => row.cell ?? -1, fill: (cell, row) => textCell(cell, createdText(row)) },
+        { title: "Held by", width: "minmax(72px, 1fr)", fill: (cell, row) => this.#holders(cell, row) },
+        { title: "State", width: "68px", fill: (cell, row) => textCell(cell, this.#state(row)) },
+        { title: "Look", width: "68px", fill: (cell, row) => this.#act(cell, row.kind === "array" && !row.lost ? "Inspect" : "", row, () => this.inspect(row.handle)) },
+        { title: "Output", width: "64px", fill: (cell, row) => this.#act(cell, inOutput(this.#names(row)) ? "Forget" : "", row, () => this.send({ type: "forget", handle: row.handle }), "Forget output") },
+        { title: "Keep", width: "60px", fill: (cell, row) => this.#act(cell, row.lost ? "" : isPinned(this.#names(row)) ? "Unpin" : "Pin", row, () => this.#pin(row)) },
+        { title: "Free", width: "56px", fill: (cell, row) => this.#act(cell, row.lost ? "" : this.leaving.has(row.handle) ? "Undo" : "Free", row, () => this.#free(row)) },
       ],
     });
     this.total = el("div", { class: "rx-quiet" });
     this.live = el("div", { class: "rx-hidden", "aria-live": "polite" });
-    this.element = el("section", { class: "rx-handles", "aria-label": "Handles" }, this.total, this.grid.element, this.live);
+    this.keys = el("div", { class: "rx-quiet rx-keys" }, KEYS);
+    this.element = el("section", { class: "rx-handles", "aria-label": "Handles" }, this.total, this.grid.element, this.keys, this.live);
   }
 
   update() {
     const rows = [...this.store.handles.values()].filter((handle) => handle.died === null || handle.lost);
     const bytes = this.store.session?.nbytes ?? 0;
-    setText(this.total, `${countText(rows.length, "handle")}, ${sizeText(bytes)} held over there`);
+    this.keys.hidden = this.grid.element.hidden = rows.length === 0;
+    const alive = rows.filter((row) => !row.lost).length;
+    setText(this.total, `${countText(alive, "handle")}, ${sizeText(bytes)} held over there`);
     this.grid.setRows(rows);
-    this.#speak(rows.length, bytes);
+    this.#speak(alive, bytes);
   }
 
   #names(row) {
@@ -92,7 +99,7 @@ export class HandleView {
   }
 
   #state(row) {
-    if (row.lost) return "✕ lost";
+    if (row.lost) return this.store.session?.state === "closed" ? "✕ closed" : "✕ lost";
     return this.leaving.has(row.handle) ? "… freeing" : "● live";
   }
 
@@ -110,18 +117,22 @@ export class HandleView {
     link.setAttribute("aria-label", `${this.#name(row)} is held by ${text}; look everywhere`);
   }
 
-  #act(cell, text, row, onclick) {
+  #act(cell, text, row, onclick, label = text) {
     if (cell.dataset.shows === text) return;
     cell.dataset.shows = text;
     const focused = cell.contains(document.activeElement);
-    const label = `${text} ${this.#name(row)}, handle ${row.handle}`;
-    cell.replaceChildren(text ? button(text, onclick, { "aria-label": label, tabindex: -1 }) : "");
+    const name = `${label} ${this.#name(row)}, handle ${row.handle}`;
+    cell.replaceChildren(text ? button(text, onclick, { "aria-label": name, tabindex: -1 }) : "");
     if (!text) cell.tabIndex = -1;
     if (focused) /** @type {HTMLElement} */ (cell.firstElementChild ?? cell).focus();
   }
 
   #why(row) {
     this.send({ type: "why", handle: row.handle });
+  }
+
+  #pin(row) {
+    this.send({ type: isPinned(this.#names(row)) ? "unpin" : "pin", handle: row.handle });
   }
 
   #free(row) {
@@ -141,6 +152,8 @@ export class HandleView {
   #pressed(key, row) {
     if (key === "Delete") this.#free(row);
     else if (key === "w") this.#why(row);
+    else if (key === "p") this.#pin(row);
+    else if (key === "k") this.send({ type: "pin", handle: row.handle, minutes: KEEP });
     else if (key === "Enter" && row.kind === "array") this.inspect(row.handle);
     else return false;
     return true;

@@ -53,8 +53,10 @@ export class Heatmap {
       context.fillStyle = colour(this.canvas, "color");
       context.strokeStyle = colour(this.canvas, "background-color");
       context.lineWidth = 3;
-      context.strokeText(sign, left + RING + 2, top + 4);
-      context.fillText(sign, left + RING + 2, top + 4);
+      const [wide, base] = [context.measureText(sign).width, Math.min(Math.max(top + 4, 10), SIDE - 4)];
+      const beside = left + RING + 2 + wide > SIDE ? left - RING - 2 - wide : left + RING + 2;
+      context.strokeText(sign, beside, base);
+      context.fillText(sign, beside, base);
       context.lineWidth = 1.5;
     }
   }

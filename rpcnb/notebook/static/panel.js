@@ -122,7 +122,7 @@ function timed(root, work) {
  * @param {HTMLElement} root
  * @param {any} model
  */
-function whileSeen(root, model) {
+export function whileSeen(root, model) {
   const view = Math.random().toString(36).slice(2);
   let shown = false;
   let inside = true;
@@ -168,7 +168,11 @@ function section(title, ...children) {
   return el("details", { class: "rx-section", open: "" }, el("summary", { tabindex: 0 }, title), ...children);
 }
 
-function codeLine(store) {
+/**
+ * The line that says in code what was clicked.
+ * @param {Store} store
+ */
+export function codeLine(store) {
   const text = el("code");
   const copy = button("Copy", () => navigator.clipboard?.writeText(store.code));
   const element = el("div", { class: "rx-code", role: "status" }, text, copy);

@@ -26,13 +26,12 @@ export class RibbonView {
     this.canvas = /** @type {HTMLCanvasElement} */ (el("canvas", { class: "rx-ribbons", tabindex: 0, role: "img",
       onclick: (event) => this.#clicked(event), onkeydown: (event) => this.#pressed(event),
       onpointermove: (event) => this.#pointed(event) }));
-    this.peak = el("span", { class: "rx-axis rx-top" });
-    this.start = el("span", { class: "rx-axis rx-from" });
-    this.end = el("span", { class: "rx-axis rx-to" }, "now");
+    this.peak = el("span", { class: "rx-peak" });
+    this.start = el("span");
     this.caption = el("span", { class: "rx-quiet" });
     this.toggle = button("By cells", () => this.#switch(), { "aria-pressed": "false" });
     this.element = el("section", { class: "rx-lifetimes", "aria-label": "Lifetimes" },
-      el("div", { class: "rx-plot" }, this.canvas, this.peak, this.start, this.end),
+      el("div", { class: "rx-plot" }, this.canvas, this.peak), el("div", { class: "rx-scale" }, this.start, el("span", {}, "now")),
       el("div", { class: "rx-legend" }, this.toggle, this.caption));
     new ResizeObserver(() => this.draw()).observe(this.canvas);
   }
@@ -63,7 +62,8 @@ export class RibbonView {
     context.fillStyle = colour(this.canvas, "background-color");
     const { x, from } = this.#scale(width);
     const strips = Math.min(this.layout.lanes, STRIPS) * STRIP;
-    const unit = (TALL - strips - 6) / Math.max(this.layout.peak, 1);
+    const room = this.byCells ? 18 : 6; // above all: the numbers of cells
+    const unit = (TALL - strips - room) / Math.max(this.layout.peak, 1);
     this.boxes = [];
     this.#drawCells(context, width);
     for (const segment of this.layout.segments) {

@@ -14,10 +14,12 @@ export class SessionBar {
     this.store = store;
     this.facts = ["state", "name", "url", "rtt", "handles", "bytes", "running", "moved"].map((name) =>
       el("span", { class: `rx-fact rx-fact-${name}` }));
+    const facts = el("div", { class: "rx-facts" }, ...this.facts);
     this.disconnect = button("Disconnect", () => send({ type: "disconnect" }));
     this.detach = button("Detach", () => send({ type: "detach" }), { title: "leave the session as it is, to take it up again by its name" });
-    this.element = el("div", { class: "rx-bar", role: "group", "aria-label": "Session" }, ...this.facts,
-      button("Measure", () => send({ type: "ping" }), { title: "measure the time of a round trip" }), this.detach, this.disconnect);
+    const measure = button("Measure", () => send({ type: "ping" }), { title: "measure the time of a round trip" });
+    this.element = el("div", { class: "rx-bar", role: "group", "aria-label": "Session" }, facts,
+      el("div", { class: "rx-buttons" }, measure, this.detach, this.disconnect));
   }
 
   update() {
@@ -26,7 +28,7 @@ export class SessionBar {
     const texts = {
       state: `${STATE_SIGNS[session.state] ?? "?"} ${session.state}`,
       name: session.name,
-      url: session.url,
+      url: session.hops.length > 1 ? session.hops.map(hopText).join(" → ") : session.url,
       rtt: session.rtt === null ? "" : `rtt ${durationText(session.rtt)}`,
       handles: countText(session.handles, "handle"),
       bytes: sizeText(session.nbytes),
@@ -53,21 +55,25 @@ export class SessionTable {
     this.store = store;
     this.send = send;
     this.rows = el("tbody");
-    const head = ["Index", "Name", "State", "Chain", "Handles", "Bytes", "Calls", ""].map((title) =>
-      el("th", { scope: "col" }, title));
-    this.element = el("table", { class: "rx-sessions", "aria-label": "Sessions" },
+    const head = ["Index", "Name", "State", "Chain", "Handles", "Bytes", "Calls", ""].map((title, index) =>
+      el("th", { scope: "col", class: index > 3 ? "rx-number" : null }, title));
+    this.table = el("table", { class: "rx-sessions", "aria-label": "Sessions" },
       el("thead", {}, el("tr", {}, ...head)), this.rows);
+    this.empty = el("div", { class: "rx-quiet" }, "no session is open");
+    this.element = el("div", {}, this.empty, this.table);
   }
 
   update() {
     const known = this.store.sessions;
+    this.empty.hidden = known.length > 0;
+    this.table.hidden = known.length === 0;
     while (this.rows.children.length > known.length) this.rows.lastElementChild?.remove();
     while (this.rows.children.length < known.length) this.rows.append(this.#makeRow());
     known.forEach((session, index) => this.#fill(/** @type {any} */ (this.rows.children[index]), session));
   }
 
   #makeRow() {
-    const row = el("tr", {}, ...Array.from({ length: 7 }, () => el("td")));
+    const row = el("tr", {}, ...Array.from({ length: 7 }, (_, index) => el("td", { class: index > 3 ? "rx-number" : null })));
     const close = button("Disconnect", () => this.send({ type: "disconnect", index: Number(row.dataset.index) }));
     row.append(el("td", {}, close));
     return row;
@@ -76,16 +82,30 @@ export class SessionTable {
   #fill(row, session) {
     row.dataset.index = session.index;
     const texts = [session.index, session.name, `${STATE_SIGNS[session.state] ?? "?"} ${session.state}`,
-      chainText(session.index === this.store.session?.index ? this.store.session : session), session.handles, sizeText(session.nbytes), session.calls];
+      chainText(session), session.handles, sizeText(session.nbytes), session.calls];
     texts.forEach((text, index) => setText(row.children[index], String(text)));
     row.lastElementChild.firstElementChild.setAttribute("aria-label", `Disconnect ${session.name}`);
   }
 }
 
+const NARROW = "\u00a0"; // a hop stays on one line
+
 /**
- * Write the way to a session, hop by hop.
- * @param {{url: string, hops?: string[]}} session
+ * @typedef {{name: string, address: string, rtt: number}} Hop
  */
-export function chainText(session) {
-  return ["this kernel", session.url, ...(session.hops ?? [])].join(" → ");
+
+/**
+ * Write one server on the way: what it is called, where it is, how far from the one before.
+ * @param {Hop} hop
+ */
+export function hopText({ name, address, rtt }) {
+  return `${name === address ? "" : `${name} `}${address} (${durationText(rtt)})`.replaceAll(" ", NARROW);
+}
+
+/**
+ * Write the way to a session, hop by hop; only its beginning where nobody has asked for the rest.
+ * @param {{url: string, hops: Hop[]}} session
+ */
+export function chainText({ url, hops }) {
+  return ["this kernel", ...(hops.length ? hops.map(hopText) : [url])].join(" → ");
 }

@@ -22,7 +22,7 @@ def notebook(open_notebook: Callable[..., Any], lab_address: str) -> Any:
     notebook = open_notebook([connect, PANEL, "", "", "", ""])
     notebook.run(0)
     notebook.run(1)
-    table(notebook).wait_for()
+    notebook.output(1).get_by_text("0 handles, 0 B held over there").wait_for()
     return notebook
 
 
@@ -99,6 +99,39 @@ def test_the_table_is_worked_by_keys_alone_and_none_reaches_the_notebook(noteboo
 
 
 @pytest.mark.slow
+def test_ribbons_are_walked_by_keys(notebook: Any) -> None:
+    notebook.execute(3, "walked = make(300, 100)")
+    row_with(notebook, "walked").wait_for()
+    ribbons = notebook.output(1).get_by_role("region", name="Lifetimes")
+    ribbons.locator("canvas").focus()
+    for _ in range(int(ribbons.locator("canvas").get_attribute("data-bands"))):
+        notebook.page.keyboard.press("ArrowRight")  # past the last: it stays there
+    prompt = notebook.cell(3).locator(".jp-InputArea-prompt").inner_text().strip("[]:\n ")
+    life = f"array f32[300, 100], 117 KiB, made in [{prompt}]:1, alive after"
+    ribbons.get_by_text(life).wait_for()
+    notebook.page.keyboard.press("Enter")  # to its row, and to the cell that made it
+    assert notebook.page.locator(":focus").inner_text() == "walked"
+    notebook.cell(3).locator(".rx-flash").or_(
+        notebook.page.locator(".jp-Cell.rx-flash")
+    ).first.wait_for()
+    ribbons.get_by_role("button", name="By cells").click()
+    notebook.picture("ribbons-by-cells", 1)
+    ribbons.get_by_role("button", name="By cells").click()
+
+
+@pytest.mark.slow
+def test_a_call_that_nobody_waits_for_is_watched_and_cancelled(notebook: Any) -> None:
+    notebook.execute(3, "call = remote.fn.lab.slow.submit(steps=400)\ncall.live()")
+    view = notebook.output(3)
+    view.get_by_role("progressbar").wait_for()
+    notebook.picture("call-live", 3)
+    view.get_by_role("button", name=re.compile("^Cancel call")).click()
+    view.get_by_text("⊘ cancelled").nth(1).wait_for()  # in the display that lasts, too
+    assert view.locator(".rx-code code").inner_text() == "call.cancel()"
+    assert notebook.execute(4, "call.cancelled()") == "True"
+
+
+@pytest.mark.slow
 def test_an_array_is_looked_into_from_the_table(notebook: Any) -> None:
     notebook.execute(3, "looked = make(64, 64)")
     row_with(notebook, "looked").get_by_role("button", name="Inspect").click()
@@ -113,6 +146,7 @@ def test_an_array_is_looked_into_from_the_table(notebook: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_serious(notebook: Any, theme: str) -> None:
+    notebook.execute(3, "for _ in range(5): remote.fn.lab.slow(steps=1, pause=0.06)")  # it scrolls
     notebook.use_theme(theme)
     found = Axe().run(notebook.page, context=".rx-root").response["violations"]
     notebook.use_theme("light")
@@ -122,6 +156,19 @@ def test_axe_finds_nothing_serious(notebook: Any, theme: str) -> None:
         if v["impact"] in {"serious", "critical"}
     ]
     assert serious == []
+
+
+@pytest.mark.slow
+def test_a_session_is_left_by_a_click(notebook: Any) -> None:
+    bar = notebook.output(1).get_by_role("group", name="Session")
+    bar.get_by_role("button", name="Detach").click()
+    bar.get_by_text("○ closed").wait_for()
+    assert notebook.output(1).locator(".rx-code code").last.inner_text() == "remote.detach()"
+    assert bar.get_by_role("button", name="Detach").is_disabled()
+    assert notebook.execute(4, "remote.closed") == "True"
+    notebook.output(1).get_by_text("0 handles, 0 B held over there").wait_for()
+    assert notebook.output(1).locator(".rx-sessions tbody tr").count() == 0
+    notebook.picture("panel-detached", 1)
 
 
 @pytest.mark.slow

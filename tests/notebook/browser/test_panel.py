@@ -28,6 +28,7 @@ def test_a_blocked_cell_is_watched_and_stopped_from_the_panel(
             PANEL,
             f"slow = remote.fn.lab.slow\nslow({str(marker)!r}, 80)",
             "import time\nbegan = time.perf_counter()\nremote.fn.lab.add(40, 2), time.perf_counter() - began < 0.3",
+            f"await slow.submit({str(marker)!r}, 80)",
         ],
         kind=kind,
     )
@@ -60,7 +61,17 @@ def test_a_blocked_cell_is_watched_and_stopped_from_the_panel(
     assert notebook.run(3).strip() == "(42, True)"
     assert calls.get_by_text("⊘ cancelled").count() == 2
     notebook.picture(f"panel-cancelled-{kind}", 1)
+
+    notebook.start(4)
+    cancel.wait_for()
+    began = monotonic()
+    notebook.press_stop()
+    notebook.wait_text(4, "RemoteCancelled: lab.slow stopped after .*confirmed by lab")
+    assert monotonic() - began < 1.0
+    notebook.wait_idle()
+    assert notebook.run(3).strip() == "(42, True)"
     assert not marker.exists()
+    use_the_table_by_keys(notebook, panel)
     assert notebook.complaints == []
     assert notebook.outside == []
 
@@ -78,3 +89,27 @@ def progress_seen(panel: Any, seconds: float) -> list[str]:
         })""",
         seconds * 1000,
     )
+
+
+def use_the_table_by_keys(notebook: Any, panel: Any) -> None:
+    """Reach, sort, inspect and free by keys alone; letters stay in the view."""
+    keys, focused = notebook.page.keyboard, notebook.page.locator(":focus")
+    table = panel.get_by_role("grid", name="Handles")
+    sources = notebook.sources()
+    table.get_by_role("button", name="Name").focus()  # the table's one tab stop, at first
+    for key in ["ArrowRight"] * 3 + ["Enter", "ArrowDown", "Home", *"aabbddii"]:
+        keys.press(key)
+    assert notebook.sources() == sources
+    assert focused.inner_text() == "image"  # the largest is the first now
+    keys.press("Enter")
+    panel.locator(".rx-inspector[data-ready='true']").wait_for()
+    assert focused.inner_text() == "Close"
+    keys.press("Enter")
+    assert focused.inner_text() == "image"
+    keys.press("p")
+    row = table.get_by_role("row").filter(has_text="image")
+    row.get_by_text("(pinned)").wait_for()
+    panel.get_by_text("image.pin()").wait_for()
+    keys.press("Delete")
+    row.wait_for(state="detached")
+    assert notebook.sources() == sources

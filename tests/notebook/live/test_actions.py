@@ -39,6 +39,20 @@ def test_forgetting_outputs_names_them(shell: Any, hub: Hub) -> None:
     assert answer == {"type": "code", "code": "del Out[8]"}
 
 
+def test_pinning_keeps_what_no_name_leads_to(shell: Any, hub: Hub) -> None:
+    shell.run("a = remote.get_function('make')(4)")
+    about = {"handle": shell["a"].handle}
+    assert act(hub, about | {"type": "pin"}) == {"type": "code", "code": "a.pin()"}
+    shell.run("del a")
+    code = f"remote.handle({about['handle']})"
+    answer = act(hub, about | {"type": "pin", "minutes": 10})
+    assert answer == {"type": "code", "code": f"{code}.pin(minutes=10)"}
+    assert act(hub, about | {"type": "unpin"}) == {"type": "code", "code": f"{code}.unpin()"}
+    answer = act(hub, about | {"type": "unpin"})
+    assert answer is not None
+    assert "not held here" in answer["error"]
+
+
 def test_cancelling_stops_a_call_that_somebody_waits_for(shell: Any, hub: Hub, gate: Any) -> None:
     errors: list[BaseException] = []
 
@@ -75,7 +89,13 @@ def test_detaching_leaves_a_named_session_as_it_is(shell: Any, address: str) -> 
 
 
 @pytest.mark.parametrize(
-    "message", [{"type": "free"}, {"type": "free", "handle": "x"}, {"type": "cancel", "call": None}]
+    "message",
+    [
+        {"type": "free"},
+        {"type": "free", "handle": "x"},
+        {"type": "cancel", "call": None},
+        {"type": "pin", "handle": 1, "minutes": []},
+    ],
 )
 def test_nonsense_from_the_browser_is_an_error_told_to_it(hub: Hub, message: Any) -> None:
     answer = act(hub, message)

@@ -13,7 +13,7 @@ from rpcnb.core.events import (
     SessionState,
 )
 from rpcnb.endpoint.client.connect import open_session
-from rpcnb.notebook.live.hub import Hub
+from rpcnb.notebook.live.hub import Hub, sessions, survey
 
 
 def test_a_snapshot_has_what_was_there_before(remote: rpcnb.Remote) -> None:
@@ -63,6 +63,16 @@ def test_the_end_of_a_session_ends_its_calls_and_handles(remote: rpcnb.Remote) -
     assert not hub.moving()
 
 
+def test_an_empty_table_of_sessions_is_told(remote: rpcnb.Remote) -> None:
+    hub = Hub(remote)
+    hub.changes()
+    remote.close()
+    hub.feed(SessionChanged(hub.index, "lab", SessionState.CLOSED))
+    found: Any = hub.changes()
+    assert found["sessions"] == []
+    assert found["session"]["state"] == "closed"
+
+
 def test_copies_and_stops_are_told(remote: rpcnb.Remote) -> None:
     hub = Hub(remote)
     hub.feed(CopyProgress(hub.index, 3, "upload", 5, 10))
@@ -73,15 +83,18 @@ def test_copies_and_stops_are_told(remote: rpcnb.Remote) -> None:
     assert found["calls"][0]["asked"] is True
 
 
-def test_a_chain_is_known_by_who_answers_at_its_end(remote: rpcnb.Remote, address: str) -> None:
+def test_every_hop_of_a_chain_is_told_in_bar_and_table(remote: rpcnb.Remote, address: str) -> None:
     hub = Hub(remote)
     hub.measure()
     assert hub.session()["rtt"] > 0
-    assert hub.session()["hops"] == []
     gateway = rpcnb.Server(name="gate", open_next=lambda: open_session(address))
     with gateway, rpcnb.connect(gateway.url) as far:
         chained = Hub(far)
-        chained.measure()
+        assert chained.session()["hops"] == []
+        survey()
         chained.touch()
-        assert chained.session()["hops"] == ["lab"]
+        hops = chained.session()["hops"]
+        assert [hop["name"] for hop in hops] == ["gate", "lab"]
+        assert hops[1]["address"] == remote.url
+        assert sessions()[1]["hops"] == hops
         assert chained.moving()
