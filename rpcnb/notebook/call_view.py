@@ -36,9 +36,7 @@ def open_call(future: RemoteFuture) -> None:
         return
     bundle = static_bundle(future)
     if not future.done():  # a bar that stands still beside one that moves would mislead
-        bundle["text/html"] = headline(
-            code(future.name), "started", future.remote.name
-        )
+        bundle["text/html"] = headline(code(future.name), "started", future.remote.name)
     shown = display(bundle, raw=True, display_id=True)
     display(LiveCall(future, shown).widget)
 
