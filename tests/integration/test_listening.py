@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import ssl
 import stat
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
+from tempfile import gettempdir
 
 import psutil
 import pytest
@@ -98,3 +103,54 @@ def test_the_same_beyond_this_machine(start_server) -> None:
             said = answer_to(("127.0.0.1", port), hello, encrypted=False)
             assert len(said) <= 7  # an alert of TLS at most
             assert answer_to(("127.0.0.1", port), hello, encrypted=True) == b""
+
+
+STRANGER = """
+import json, os, socket, sys
+from pathlib import Path
+import rpcnb.transport.tcp, rpcnb.transport.unix, rpcnb.wire.handshake
+from rpcnb.core.errors import RpcnbError
+from rpcnb.endpoint.client.connect import open_session
+url, folders, files = json.loads(sys.argv[1])
+os.setgroups([])
+os.setgid(54321)
+os.setuid(54321)
+said = {}
+def attempt(what, do):
+    try:
+        said[what] = f"worked: {do()!r}"
+    except (OSError, RpcnbError) as error:
+        said[what] = type(error).__name__
+for path in files:
+    attempt("read", lambda: Path(path).read_text())
+for path in folders:
+    attempt("look", lambda: list(Path(path).iterdir()))
+    attempt("enter", lambda: socket.socket(socket.AF_UNIX).connect(path + "/s.sock"))
+attempt("connect", lambda: open_session(url, token="k." + "a" * 52, timeout=5.0))
+print(json.dumps(said))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_of_the_machine_gets_nothing(start_server, tmp_path) -> None:
+    file = tmp_path / "connection.json"
+    with start_server(connection_file=str(file)) as server, server.connect() as session:
+        assert session.ping() >= 0
+        folders = sorted({str(path.parent) for path in sockets_of(server)})
+        assert folders
+        for folder in (tmp_path, *tmp_path.parents):  # so that what is ours stops the stranger
+            if folder.stat().st_uid == os.getuid() and folder.is_relative_to(gettempdir()):
+                folder.chmod(folder.stat().st_mode | 0o011)
+        done = subprocess.run(
+            [sys.executable, "-c", STRANGER, json.dumps([server.url, folders, [str(file)]])],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        assert json.loads(done.stdout) == {
+            "read": "PermissionError",
+            "look": "PermissionError",
+            "enter": "PermissionError",
+            "connect": "AuthenticationError",
+        }

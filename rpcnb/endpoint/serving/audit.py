@@ -8,6 +8,7 @@ A log that cannot be written is said once, and stops nobody.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -82,7 +83,10 @@ class AuditLog:
                 _set_aside(path)
         number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.write(number, line)
+            size = os.fstat(number).st_size
+            if os.write(number, line) < len(line):  # the disk is full: no half lines
+                os.ftruncate(number, size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(number)
 
