@@ -67,7 +67,7 @@ class SocketTransport(StreamTransport):
             try:
                 (count,) = map(self._socket_send, (data,))
             except OSError as error:
-                self._fail(error)
+                self._fail_sending(error)
             self.bytes_sent += count
             if count != len(data):
                 self._send_rest((data,), start)
@@ -83,7 +83,7 @@ class SocketTransport(StreamTransport):
         try:
             (count,) = map(self._socket_gather, (group,))
         except OSError as error:
-            self._fail(error)
+            self._fail_sending(error)
         self.bytes_sent += count
         return count
 
@@ -149,6 +149,17 @@ class SocketTransport(StreamTransport):
             return None
         raw = self._socket.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size)
         return Credentials(*_CREDENTIALS.unpack(raw))
+
+    def _fail_sending(self, error: OSError) -> NoReturn:
+        """Raise the system's `error`, and send no more: what comes next would follow a gap.
+
+        The system may have been short of memory for a moment, and the connection whole. What the
+        peer has said can still be received; it learns of the end.
+        """
+        if error.errno is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_WR)
+        self._fail(error)
 
     def _fail(self, error: OSError) -> NoReturn:
         """Raise the system's `error` as one of ours."""

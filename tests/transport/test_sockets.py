@@ -108,3 +108,31 @@ def test_detached_connection_goes_on(pair):
         assert far.receive_into(memoryview(buffer)) == 2
         with pytest.raises(ConnectionClosed):
             near.detach()
+
+
+class FullSocket(socket.socket):
+    """A socket that the system has no buffer for, once."""
+
+    failed = False
+
+    def send(self, data, *flags):
+        if not self.failed:
+            self.failed = True
+            raise OSError(errno.ENOBUFS, "no buffer space")
+        return super().send(data, *flags)
+
+    def sendmsg(self, group, *rest):
+        return self.send(b"".join(group))
+
+
+@pytest.mark.parametrize("send", ["send_one", "send"])
+def test_nothing_follows_a_gap_but_what_the_peer_said_is_still_received(send):
+    one, other = socket.socketpair()
+    with SocketTransport(FullSocket(fileno=one.detach())) as near, SocketTransport(other) as far:
+        far.send((b"last words",))
+        with pytest.raises(ConnectionClosed, match="was lost: No buffer space"):
+            getattr(near, send)(b"lost" if send == "send_one" else (b"lo", b"st"))
+        with pytest.raises(ConnectionClosed):
+            near.send_one(b"more")
+        assert far.receive_into(memoryview(bytearray(10))) == 0
+        assert receive(near, 10) == b"last words"

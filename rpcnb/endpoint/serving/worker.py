@@ -26,6 +26,7 @@ from rpcnb.endpoint.serving.zygote import AWAY, BACK, Ticket
 from rpcnb.session.functions import REGISTRY, FunctionRegistry
 from rpcnb.transport.descriptor import adopt, receive_descriptor
 from rpcnb.transport.pipes import consider
+from rpcnb.transport.unix import unix_pair
 from rpcnb.wire.messages import Goodbye, Side
 from rpcnb.wire.v1 import WireV1
 
@@ -106,10 +107,25 @@ def run_worker(
         limit_memory(service.limits.session_memory)
     limit_processes(service.limits.session_processes, ticket.session_id, service.process_group)
     try:
-        transport, opened = adopt(fd), partial(_open_to_others, door)
+        transport, opened = _adopt(fd), partial(_open_to_others, door)
         serve(transport, ticket, service, opened, folder, interrupter=interrupter, on_end=_end_soon)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _adopt(fd: int) -> Transport:
+    """Return the connection that was handed over; one that has ended where it was lost since.
+
+    Its client may have been told that it has a session, and will come back to it.
+    """
+    try:
+        return adopt(fd)
+    except TransportError as error:
+        LOG.info("the connection was lost before the session began: %s", error)
+        os.close(fd)
+        transport, other = unix_pair()
+        other.close()
+        return transport
 
 
 def serve_on_thread(

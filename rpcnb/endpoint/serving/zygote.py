@@ -245,7 +245,10 @@ class Zygote:
     def _hear_from(self, session_id: str) -> None:
         """Pass on whether a worker's client is away."""
         door = self._doors[session_id]
-        words = door.recv(4096)
+        try:
+            words = door.recv(4096)
+        except OSError:  # it left without having taken what was handed in
+            words = b""
         if words:
             self._report(away=session_id, gone=words[-1:] == AWAY)
         else:  # it has ended, or is about to
