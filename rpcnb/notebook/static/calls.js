@@ -16,6 +16,7 @@ const SIGNS = { sent: "◌", started: "▶", finished: "✓", failed: "✕", can
  * @param {number} from seconds
  * @param {number} to seconds
  * @param {number} now seconds
+ * @returns {{wait: [number, number], run: [number, number], done: number|null, prints: number[]}}
  */
 export function segments(call, from, to, now) {
   const span = Math.max(to - from, 1e-9);
@@ -26,7 +27,7 @@ export function segments(call, from, to, now) {
   return {
     wait: [at(call.sent), at(begun)],
     run: [at(begun), at(end)],
-    done: call.total ? Math.min(1, Math.max(0, call.done / call.total)) : null,
+    done: call.total ? Math.min(1, Math.max(0, (call.done ?? 0) / call.total)) : null,
     prints: (call.prints ?? []).map(at),
   };
 }

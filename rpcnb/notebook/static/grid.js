@@ -221,22 +221,24 @@ export class Grid {
     return built && focusable(built.cells[column]);
   }
 
+  #makeRow(key) {
+    const cells = this.columns.map((column, number) => el("div", { role: "gridcell", tabindex: -1,
+      "aria-colindex": number + 1, "data-column": column.title, "data-optional": column.optional, class: column.numeric ? "rx-number" : null }));
+    const built = { element: el("div", { role: "row", class: "rx-row", "data-key": key }, ...cells), cells };
+    this.built.set(key, built);
+    this.space.append(built.element);
+    return built;
+  }
+
   #drawRow(index) {
     const row = this.rows[index];
     const key = this.keyOf(row);
-    let built = this.built.get(key);
-    if (!built) {
-      const cells = this.columns.map((column, number) => el("div", { role: "gridcell", tabindex: -1,
-        "aria-colindex": number + 1, "data-column": column.title, "data-optional": column.optional, class: column.numeric ? "rx-number" : null }));
-      built = { element: el("div", { role: "row", class: "rx-row", "data-key": key }, ...cells), cells };
-      this.built.set(key, built);
-      this.space.append(built.element);
-    }
+    const { element, cells } = this.built.get(key) ?? this.#makeRow(key);
     const top = `translateY(${index * this.rowHeight}px)`;
-    if (built.element.style.transform !== top) built.element.style.transform = top;
-    built.element.setAttribute("aria-rowindex", String(index + 2));
+    if (element.style.transform !== top) element.style.transform = top;
+    element.setAttribute("aria-rowindex", String(index + 2));
     this.columns.forEach((column, number) => {
-      const cell = built.cells[number];
+      const cell = cells[number];
       column.fill(cell, row);
       const here = index === this.row && number === this.column ? 0 : -1;
       const target = focusable(cell);
@@ -287,11 +289,12 @@ export class Grid {
   }
 
   #sortBy(column) {
-    const again = this.sorting?.column === column;
-    this.sorting = { column, down: again ? !this.sorting.down : true };
+    const old = this.sorting;
+    const down = old && old.column === column ? !old.down : true;
+    this.sorting = { column, down };
     [...this.head.children].forEach((cell, index) => {
       if (!this.columns[index].sort) return;
-      const way = this.sorting.down ? "descending" : "ascending";
+      const way = down ? "descending" : "ascending";
       cell.setAttribute("aria-sort", index === column ? way : "none");
     });
     this.rows = this.#sorted(this.rows);
@@ -299,9 +302,10 @@ export class Grid {
   }
 
   #sorted(rows) {
-    const value = this.sorting && this.columns[this.sorting.column].sort;
-    if (!value) return rows;
-    const way = this.sorting.down ? -1 : 1;
+    const sorting = this.sorting;
+    const value = sorting && this.columns[sorting.column].sort;
+    if (!sorting || !value) return rows;
+    const way = sorting.down ? -1 : 1;
     const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
     return [...rows].sort((a, b) => way * compare(value(a), value(b)) || this.keyOf(a) - this.keyOf(b));
   }

@@ -35,6 +35,17 @@ export function showInspector(channel, root, handle) {
 }
 
 export class InspectorView {
+  title = el("div", { class: "rx-title" }, "…");
+  figures = el("table", { class: "rx-figures", "aria-label": "Figures" });
+  cursor = el("div", { class: "rx-quiet", role: "status" });
+  cost = el("div", { class: "rx-quiet" });
+  code = el("code");
+  problem = el("div", { class: "rx-error", role: "alert" });
+  slices = el("div", { class: "rx-slices" });
+  planes = choice("Reduction", PLANES, (name) => this.#setPlane(name));
+  maps = choice("Colours", MAP_NAMES, (name) => this.#setMap(name));
+  valuesButton = button("Values", () => this.#toggleValues(), { "aria-pressed": "false" });
+
   /** @param {(message: object) => void} send */
   constructor(send) {
     this.send = send;
@@ -53,25 +64,16 @@ export class InspectorView {
       onpointerdown: (event) => this.#grabbed(event), ondblclick: (event) => this.#zoomAt(event) });
     this.histogram = new Histogram((range) => this.#setRange(range));
     this.table = new ValueTable();
-    this.#build();
+    this.element = this.#build();
   }
 
+  /** Put the parts together. */
   #build() {
-    this.title = el("div", { class: "rx-title" }, "…");
-    this.figures = el("table", { class: "rx-figures", "aria-label": "Figures" });
-    this.cursor = el("div", { class: "rx-quiet", role: "status" });
-    this.cost = el("div", { class: "rx-quiet" });
-    this.code = el("code");
-    this.problem = el("div", { class: "rx-error", role: "alert" });
-    this.slices = el("div", { class: "rx-slices" });
-    this.planes = choice("Reduction", PLANES, (name) => this.#setPlane(name));
-    this.maps = choice("Colours", MAP_NAMES, (name) => this.#setMap(name));
     const zoom = (text, label, change) => button(text, () => this.#change(change), { "aria-label": label });
     const buttons = el("div", { class: "rx-tools", role: "group", "aria-label": "View" },
       zoom("+", "Zoom in", { factor: 0.5 }), zoom("−", "Zoom out", { factor: 2 }),
-      button("Fit", () => this.#fit()), button("Values", () => this.#toggleValues(), { "aria-pressed": "false" }));
-    this.valuesButton = /** @type {HTMLElement} */ (buttons.lastElementChild);
-    this.element = el("section", { class: "rx-inspector", "aria-label": "Array inspector" }, this.title, this.problem,
+      button("Fit", () => this.#fit()), this.valuesButton);
+    return el("section", { class: "rx-inspector", "aria-label": "Array inspector" }, this.title, this.problem,
       el("div", { class: "rx-columns" },
         el("div", {}, this.heatmap.canvas, buttons),
         el("div", { class: "rx-side" }, this.figures, this.histogram.element, this.planes, this.maps, this.slices)),
