@@ -41,7 +41,7 @@ def parse(magic: Any, line: str) -> Namespace:
     try:
         args: Namespace = parse_argstring(magic, line)
     except UsageError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(f"{error}; see  %{magic.__name__} --help") from None
     return args
 
 
@@ -58,6 +58,8 @@ def find_remote(namespace: Mapping[str, Any], name: str | None) -> Remote:
         return held
     if name is not None:
         return manager.get(name)
+    if not manager.sessions:
+        raise SessionError("no session is open; %connect_remote HOST:PORT opens one")
     if len(manager.sessions) != 1:
-        raise SessionError(f"which session? open are: {', '.join(manager.sessions) or 'none'}")
+        raise SessionError(f"which session? open are: {', '.join(manager.sessions)}")
     return next(iter(manager.sessions.values()))

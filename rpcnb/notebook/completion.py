@@ -1,7 +1,12 @@
-"""Tab after a magic: addresses seen before, sessions, variables, options.  Sends nothing."""
+"""Tab: what may follow a magic, and the names of functions over there.  Sends nothing.
+
+IPython evaluates nothing before a dot that could run code, and what is behind ``remote.fn`` and
+``remote.xp`` is known only when it is asked for: so these are completed here.
+"""
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +28,14 @@ FILES = frozenset({"--token-file"})
 """Options that are followed by a path, which IPython completes itself."""
 
 
-class MagicCompletion:
-    """Completes what follows our magics, for one shell.
+DOTTED = re.compile(r"([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*)+)\.(\w*)$")
+QUOTED = re.compile(r"([A-Za-z_]\w*)\.(?:get_function\(|functions\[)([\"'])([\w.]*)$")
+TREES = frozenset({"fn", "xp", "random"})
+"""Attributes of a `Remote` whose own attributes are names over there."""
+
+
+class Completion:
+    """Completes magics and names over there, for one shell.
 
     Parameters
     ----------
@@ -58,6 +69,12 @@ class MagicCompletion:
     def match(self, context: Any) -> dict[str, Any]:
         """Return what may stand at the cursor: IPython's form of a matcher."""
         line = context.text_until_cursor
+        names = self._names(line)
+        if names is not None:
+            fragment, found = names
+            return _offer(
+                (name for name in found if name.startswith(fragment)), fragment, "function"
+            )
         words = line.split()
         if line[-1:].isspace():
             words.append("")
@@ -65,15 +82,25 @@ class MagicCompletion:
         if parser is None or words[-2] in FILES:
             return {"completions": []}  # a new one each time: IPython writes into it
         found = self._candidates(words, parser)
-        return {
-            "completions": [
-                SimpleCompletion(text, type="magic")
-                for text in sorted(set(found))
-                if text.startswith(words[-1])
-            ],
-            "matched_fragment": words[-1],
-            "suppress": True,
-        }
+        return _offer((text for text in found if text.startswith(words[-1])), words[-1], "magic")
+
+    def _names(self, line: str) -> tuple[str, Iterable[str]] | None:
+        """Return what of a name over there is written already, and the names there are."""
+        quoted = QUOTED.search(line)
+        if quoted is not None:
+            remote = self._shell.user_ns.get(quoted[1])
+            return (quoted[3], remote.functions) if isinstance(remote, Remote) else None
+        dotted = DOTTED.search(line)
+        remote = None if dotted is None else self._shell.user_ns.get(dotted[1])
+        if dotted is None or not isinstance(remote, Remote):
+            return None
+        path = dotted[2].split(".")[1:]
+        if path[0] not in TREES:
+            return None
+        place: object = remote
+        for name in path:
+            place = getattr(place, name, None)
+        return dotted[3], [name for name in dir(place) if not name.startswith("_")]
 
     def _candidates(self, words: list[str], parser: ArgumentParser) -> list[str]:
         """Return everything that could stand there."""
@@ -95,6 +122,13 @@ class MagicCompletion:
         namespace = self._shell.user_ns
         bound = [name for name, value in namespace.items() if isinstance(value, Remote)]
         return [*manager.sessions, *(name for name in bound if not name.startswith("_"))]
+
+
+def _offer(found: Iterable[str], fragment: str, kind: str) -> dict[str, Any]:
+    """Return candidates in IPython's form."""
+    texts = sorted(set(found))
+    completions = [SimpleCompletion(text, type=kind) for text in texts]
+    return {"completions": completions, "matched_fragment": fragment, "suppress": True}
 
 
 def addresses() -> list[str]:

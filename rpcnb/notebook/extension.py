@@ -9,7 +9,7 @@ from rpcnb.notebook import errors, formatters
 from rpcnb.notebook.call_view import open_call
 from rpcnb.notebook.cell_end import HOOKS, CellEnd
 from rpcnb.notebook.cell_magic import CellMagics
-from rpcnb.notebook.completion import MagicCompletion
+from rpcnb.notebook.completion import Completion
 from rpcnb.notebook.flood import TEXT_FLOOD
 from rpcnb.notebook.inspector import open_inspector
 from rpcnb.notebook.interrupts import AwaitInterrupts
@@ -41,7 +41,7 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
     end.install()
     if settle not in HOOKS:
         HOOKS.append(settle)
-    completion = MagicCompletion(ipython, MAGICS)
+    completion = Completion(ipython, MAGICS)
     completion.install()
     _UNDO[ipython] = [end.uninstall, mode.uninstall, completion.uninstall]
     array.show_inspector = open_inspector

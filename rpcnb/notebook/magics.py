@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ class RemoteMagics(Magics):
         with as_one_line():
             args = parse(self.connect_remote, line)
             variable = args.variable or VARIABLE
-            if not variable.isidentifier():
+            if not variable.isidentifier() or iskeyword(variable):
                 raise ValueError(f"{variable!r} cannot be the name of a variable")
             remote = self._still_there(variable, args.url) or self._open(args)
             if args.trust:

@@ -57,6 +57,22 @@ def test_what_follows_anything_else_is_left_to_others(connected: Shell) -> None:
     assert "kept" in offered(connected, "ke")
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("remote.fn.", ["count_up", "evil", "fail", "lab", "make", "spin", "wait"]),
+        ("x = [remote.fn.lab.a", ["add"]),
+        ("remote.fn.nothing.", []),
+        ("remote.xp.linalg.sv", ["svd", "svdvals"]),
+        ("remote.random.default", ["default_rng"]),
+        ("remote.get_function('lab.a", ["lab.add"]),
+        ('remote.functions["mak', ["make"]),
+    ],
+)
+def test_names_over_there_are_offered(connected: Shell, line: str, expected: list[str]) -> None:
+    assert offered(connected, line) == expected
+
+
 def test_a_path_is_completed_as_a_path(connected: Shell) -> None:
     assert "/etc/" in offered(connected, "%connect_remote h:1 --token-file /et")
 
@@ -69,6 +85,12 @@ def test_nothing_is_sent(connected: Shell) -> None:
         return [figures["frames_sent"], figures["frames_received"]]
 
     before = frames()
-    for line in ("%connect_remote ", "%%remote ", "%remote_mode ", "%remote_calls "):
+    for line in (
+        "%connect_remote ",
+        "%%remote ",
+        "%remote_mode ",
+        "%remote_calls ",
+        "remote.fn.lab.",
+    ):
         offered(connected, line)
     assert frames() == before

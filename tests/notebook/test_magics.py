@@ -76,7 +76,7 @@ def test_nobody_there_is_one_message(shell: Shell, folders: None) -> None:
         ("%connect_remote 127.0.0.1:1 --as 3x", "'3x' cannot be the name of a variable"),
         ("%connect_remote", "the following arguments are required: url"),
         ("%connect_remote h:1 --token-file nowhere", "FileNotFoundError"),
-        ("%disconnect_remote", "which session? open are: none"),
+        ("%disconnect_remote", "no session is open"),
         ("%disconnect_remote lab", "no session 'lab'"),
         ("%remotes lab", "unrecognized arguments: lab"),
     ],

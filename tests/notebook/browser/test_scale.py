@@ -82,7 +82,9 @@ def test_updates_are_short_and_memory_is_steady_for_ten_minutes(
     took = sorted(notebook.page.evaluate("window.rxTook"))
     after = heap(notebook)
     p50, p99 = (took[len(took) * share // 100] for share in (50, 99))
-    print(f"{len(took)} updates: {p50} ms half of them, {p99} ms 99 of 100, {took[-1]} ms the longest")
+    print(
+        f"{len(took)} updates: {p50} ms half of them, {p99} ms 99 of 100, {took[-1]} ms the longest"
+    )
     print(f"the page's objects: {before:,} bytes after a minute, {after:,} after ten")
     assert len(took) > 1000
     assert p99 < 50  # milliseconds
