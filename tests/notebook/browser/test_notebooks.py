@@ -18,10 +18,11 @@ LOST = "model not found"
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["lab", pytest.param("notebook", marks=pytest.mark.nightly)])
 def test_the_notebook_about_handles_runs_and_reads_without_its_kernel(
-    open_notebook: Callable[..., Any],
+    open_notebook: Callable[..., Any], kind: str
 ) -> None:
-    notebook = open_notebook(NOTEBOOKS / "04_handles_and_lifetimes.ipynb")
+    notebook = open_notebook(NOTEBOOKS / "04_handles_and_lifetimes.ipynb", kind=kind)
     notebook.run_all()
     notebook.page.get_by_text("disconnected from lab").wait_for()
     notebook.wait_idle()
@@ -41,10 +42,11 @@ def test_the_notebook_about_handles_runs_and_reads_without_its_kernel(
 
 
 @pytest.mark.slow
-def test_the_notebook_about_looking_runs_in_notebook_7_and_reads_in_html(
-    open_notebook: Callable[..., Any],
+@pytest.mark.parametrize("kind", ["notebook", pytest.param("lab", marks=pytest.mark.nightly)])
+def test_the_notebook_about_looking_runs_and_reads_in_html(
+    open_notebook: Callable[..., Any], kind: str
 ) -> None:
-    notebook = open_notebook(NOTEBOOKS / "05_look_into_arrays.ipynb", kind="notebook")
+    notebook = open_notebook(NOTEBOOKS / "05_look_into_arrays.ipynb", kind=kind)
     notebook.run_all()
     notebook.page.get_by_text("KiB moved").first.wait_for()
     notebook.page.locator(".rx-inspector[data-ready='true']").nth(1).wait_for()

@@ -1,4 +1,7 @@
-"""The notebooks for people, run in JupyterLab: side by side, for most of the time they wait."""
+"""The notebooks for people, run side by side, for most of the time they wait.
+
+In JupyterLab at each commit; in Notebook 7, whose kernels and outputs are the same, every night.
+"""
 
 from __future__ import annotations
 
@@ -65,13 +68,14 @@ class Outputs:
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
+@pytest.mark.parametrize("kind", ["lab", pytest.param("notebook", marks=pytest.mark.nightly)])
 def test_all_run_without_complaint_and_stay_on_this_machine(
-    open_notebook: Callable[..., Any], demo_address: str
+    open_notebook: Callable[..., Any], demo_address: str, kind: str
 ) -> None:
     opened = {}
     for name in TUTORIALS:
         text = (NOTEBOOKS / name).read_text("utf-8").replace("127.0.0.1:9090", demo_address)
-        opened[name] = open_notebook(nbformat.reads(text, as_version=4))
+        opened[name] = open_notebook(nbformat.reads(text, as_version=4), kind=kind)
         opened[name].run_all()
     for notebook in opened.values():
         notebook.page.bring_to_front()
