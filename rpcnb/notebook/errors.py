@@ -6,6 +6,7 @@ classes that method. The whole traceback is still there for ``%debug`` and ``sys
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 HOOK = "_render_traceback_"
 CLASSES: tuple[type[BaseException], ...] = (RpcnbError, RemoteInterrupted)
+_SECRET = re.compile(r"(?<=[#.'\"])[A-Za-z2-7]{52}(?![A-Za-z0-9])")
+"""What a secret looks like in an address or a literal: 256 bits in base 32."""
 INSIDES = frozenset({"asyncio", "concurrent", "rpcnb", "threading"})
 """Packages whose frames say nothing to somebody who called a remote function."""
 
@@ -49,9 +52,18 @@ def render(error: BaseException) -> list[str]:
         lines: list[str] = shell.InteractiveTB.structured_traceback(
             type(error), error, without_insides(error.__traceback__)
         )
-        return lines
+        return list(map(without_secrets, lines))
     finally:
         error.__cause__, error.__context__ = chain
+
+
+def without_secrets(text: str) -> str:
+    """Return a text without the tokens in it.
+
+    A traceback shows the lines of the cell, and an address that was typed there would be saved with
+    the outputs.
+    """
+    return _SECRET.sub("(secret)", text)
 
 
 def without_insides(trace: TracebackType | None) -> TracebackType | None:

@@ -13,8 +13,10 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
+import nbformat
 import psutil
 import pytest
+from nbclient import NotebookClient
 
 import rpcnb
 from rpcnb.core.errors import RpcnbError
@@ -123,3 +125,56 @@ def test_the_secret_is_in_no_command_environment_log_repr_traceback_or_worker(
     assert found == []
     assert needles["secret as token"] in file.read_bytes()  # the one place that has it
     assert file.stat().st_mode & 0o077 == 0
+
+
+CELLS = (
+    "%load_ext rpcnb",
+    "%connect_remote {link}",
+    "remote",
+    "print(remote, remote.url, repr(remote.session), remote.session.agreement)",
+    "%remotes",
+    "%remote_handles",
+    "remote.stats()",
+    "remote.fn.lab.fail()",
+    "%connect_remote {elsewhere} --as other",
+    "%connect_remote {broken} --as broken",
+    "import rpcnb\nrpcnb.connect('{elsewhere}')",
+    "rpcnb.connect('{broken}')",
+    "with rpcnb.connect('{link}') as own:\n    own.fn.lab.fail()",
+    "print(remote.remember())",
+    "%disconnect_remote",
+    "remote.fn.lab.fail()",
+)
+"""Cells of somebody who types the whole address, and makes all mistakes there are."""
+
+
+@pytest.mark.slow
+def test_a_saved_notebook_has_the_secret_only_where_it_was_typed(family, tmp_path, monkeypatch):
+    monkeypatch.setenv("RPCNB_RUNTIME_DIR", str(tmp_path))
+    info = read_connection_file(family[1])
+    port = info.url.partition("?")[0].rpartition(":")[2]
+    link = f"rpcnb://127.0.0.1:{port}/#{info.token}"
+    values = {
+        "link": link,
+        "elsewhere": link.replace(f":{port}", ":1"),
+        "broken": link[:-20],
+    }
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source.format(**values)) for source in CELLS]
+    )
+    NotebookClient(notebook, timeout=50, kernel_name="python3", allow_errors=True).execute()
+    failed = [
+        number
+        for number, cell in enumerate(notebook.cells)
+        if any(output.output_type == "error" for output in cell.outputs)
+    ]
+    assert failed == [7, 8, 9, 10, 11, 12, 15], [notebook.cells[n].outputs for n in failed]
+    nbformat.write(notebook, tmp_path / "saved.ipynb")
+    saved = json.loads((tmp_path / "saved.ipynb").read_text(encoding="utf-8"))
+    secret = info.token.split(".")[1]
+    assert sum(secret in "".join(cell["source"]) for cell in saved["cells"]) >= 3
+    for cell in saved["cells"]:
+        cell["source"] = ""
+    rest = json.dumps(saved).encode()
+    shown = [what for what, needle in forms(info.token).items() if needle in rest]
+    assert shown == [], [c["outputs"] for c in saved["cells"] if secret in json.dumps(c)]

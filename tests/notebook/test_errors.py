@@ -6,7 +6,14 @@ import pytest
 
 import rpcnb
 from rpcnb.core.errors import RemoteInterrupted, SessionError
-from rpcnb.notebook.errors import HOOK, as_one_line, one_line, render, without_insides
+from rpcnb.notebook.errors import (
+    HOOK,
+    as_one_line,
+    one_line,
+    render,
+    without_insides,
+    without_secrets,
+)
 
 if TYPE_CHECKING:
     from conftest import Shell
@@ -20,6 +27,14 @@ def test_a_remote_error_shows_the_cell_and_the_other_side(shell: Shell, address:
     assert 'raise ValueError("no good")' in text
     assert "rpcnb/remote" not in text
     assert "endpoint" not in text
+
+
+def test_an_address_that_was_typed_is_shown_without_its_secret() -> None:
+    secret = "abcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqrst"
+    line = f"rpcnb.connect('rpcnb://h:1/#o2buxhj6.{secret}.{secret}', token=\"{secret}\")"
+    hidden = "rpcnb.connect('rpcnb://h:1/#o2buxhj6.(secret).(secret)', token=\"(secret)\")"
+    assert without_secrets(line) == hidden
+    assert without_secrets(f"fingerprint={secret}") == f"fingerprint={secret}"
 
 
 def test_functions_of_the_user_between_stay(shell: Shell, address: str) -> None:
