@@ -31,13 +31,14 @@ GRACE = 2.0
 """Seconds for what a test started to finish ending."""
 
 
-def pytest_collection_finish() -> None:
-    """Take modules and collected tests, which stay, out of what collections look at.
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Take what stays out of what collections look at: modules, collected tests, reports.
 
-    They are 600,000 objects: many tests collect, each shell does when it ends, and each server does
-    in the process that it forks; half a second and more every time, for nothing.
+    It becomes a million objects: many tests collect, each shell does when it ends, and each server
+    does in the process that it forks; a second every time, for nothing.
     """
-    if not gc.get_freeze_count():  # tests/test_conftest.py runs pytest within a test
+    if nextitem is not None and nextitem.path != item.path:
         gc.collect()
         gc.freeze()
 

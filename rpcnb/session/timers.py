@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MOST_CANCELLED = 1000
+"""Cancelled timers that are kept, besides as many as there are others."""
+
 
 class Timer:
     """Something to be done at an instant, unless cancelled first."""
@@ -24,8 +27,13 @@ class Timer:
         self._action: Callable[[], object] | None = action
 
     def cancel(self) -> None:
-        """Do it no more.  Idempotent; one store, the heap forgets it when its time comes."""
+        """Do it no more.  Idempotent; one store, the heap forgets it later."""
         self._action = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self._action is None
 
     @property
     def when(self) -> float:
@@ -55,15 +63,22 @@ class Timers:
         """Forget everything, as the child of a fork must: it has the heap but not the thread."""
         self._changed = threading.Condition(threading.Lock())
         self._heap: list[Timer] = []
+        self._tidy_at = MOST_CANCELLED
         self._order = count()
         self._thread: threading.Thread | None = None
         self._wakes_at = float("-inf")
 
     def call_later(self, seconds: float, action: Callable[[], object]) -> Timer:
-        """Call `action` on the timer thread in `seconds`."""
-        timer = Timer(monotonic() + seconds, next(self._order), action)
+        """Call `action` on the timer thread in `seconds`, which a peer may have chosen.
+
+        What is no positive number is due at once.
+        """
+        wait = seconds if seconds > 0 else 0.0  # NaN has no place in an order
+        timer = Timer(monotonic() + wait, next(self._order), action)
         with self._changed:
             heapq.heappush(self._heap, timer)
+            if len(self._heap) > self._tidy_at:
+                self._tidy()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="rpcnb-timers", daemon=True)
                 self._thread.start()
@@ -71,6 +86,12 @@ class Timers:
             elif timer.when < self._wakes_at:
                 self._changed.notify()
         return timer
+
+    def _tidy(self) -> None:
+        """Forget what was cancelled: the deadline of a call that ended may be an hour away."""
+        self._heap = [timer for timer in self._heap if not timer.cancelled]
+        heapq.heapify(self._heap)
+        self._tidy_at = 2 * len(self._heap) + MOST_CANCELLED
 
     def _run(self) -> None:
         while True:
@@ -84,7 +105,8 @@ class Timers:
                 if pause <= 0:
                     self._wakes_at = float("-inf")  # awake: looks at the heap again by itself
                     return heapq.heappop(self._heap)
-                self._changed.wait(None if pause == float("inf") else pause)
+                # Longer is an error, which would end this thread and every deadline with it.
+                self._changed.wait(min(pause, threading.TIMEOUT_MAX))
 
 
 TIMERS = Timers()

@@ -57,3 +57,31 @@ def test_after_a_reset_a_new_thread_is_started(timers) -> None:
     done = threading.Event()
     timers.call_later(0.0, done.set)
     assert done.wait(WAIT)
+
+
+@pytest.mark.parametrize("seconds", [1e300, float("inf"), 1e10])
+def test_a_time_that_never_comes_stops_no_other_timer(timers, seconds) -> None:
+    timers.call_later(seconds, lambda: None)
+    for _ in range(2):  # after the first the thread waits for the time that never comes
+        done = threading.Event()
+        timers.call_later(0.001, done.set)
+        assert done.wait(WAIT)
+
+
+def test_what_is_no_time_is_due_at_once_and_disturbs_no_order(timers) -> None:
+    order: list[str] = []
+    done = threading.Event()
+    timers.call_later(3600, lambda: order.append("late"))
+    timers.call_later(float("nan"), lambda: order.append("nan"))
+    timers.call_later(-1.0, lambda: order.append("past"))
+    timers.call_later(0.001, done.set)
+    assert done.wait(WAIT)
+    assert order == ["nan", "past"]
+
+
+def test_cancelled_timers_are_forgotten_before_their_time(timers) -> None:
+    kept = [timers.call_later(3600, lambda: None) for _ in range(10)]
+    for _ in range(5000):
+        timers.call_later(3600, lambda: None).cancel()
+    assert len(timers._heap) < 2000
+    assert sum(not timer.cancelled for timer in timers._heap) == len(kept)
