@@ -50,13 +50,14 @@ from rpcnb.wire.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
     from rpcnb.core.values import Value
     from rpcnb.endpoint.handler import Handler
     from rpcnb.transport.base import Transport
     from rpcnb.wire.base import Prepared, WireProtocol
+    from rpcnb.wire.messages import Short
 
 LOG = logging.getLogger("rpcnb.connection")
 # Looking a member up in its class takes as long as a small function.
@@ -99,6 +100,8 @@ class Connection(Resuming):
         self._quick_return = protocol.quick_return
         self._send_quick = self.outbox.send_quick
         self.pending: dict[int, Pending] = {}
+        self.told: Exception | None = None
+        """What open requests were told when it ended."""
         self.bytes_received = 0
         self._ids = count(1)
         protocol.sink = self._sink
@@ -223,16 +226,14 @@ class Connection(Resuming):
         """Undo `poke`."""
         self._careful = False
 
-    def serve(self, work: Pending) -> None:
-        """Wait for work, and do it, on this thread until the connection ends."""
-        self.pending[work.id] = work  # so that the connection's end ends the waiting, too
-        if self.reason is None:  # looked at after storing, as `end` stores before it looks
-            self.wait(work)
-
     # --- reading ------------------------------------------------------------------------------
 
     def _read_once(self) -> None:
         """Receive once and handle what is complete.  Call as the reader."""
+        self._handle(self._receive())
+
+    def _receive(self) -> Sequence[Message | Short]:
+        """Receive once; return what is complete.  Call as the reader."""
         try:
             nbytes = self._receive_into(self._receive_buffer())
             if nbytes == 0:
@@ -240,24 +241,26 @@ class Connection(Resuming):
                     self.protocol.receive_eof()
                 raise ConnectionClosed(PEER_CLOSED)
             self.bytes_received += nbytes
-            messages = self._received(nbytes)
+            return self._received(nbytes)
         except TransportError as error:
             self.lose(error)
         except ProtocolError as error:
             self._refuse(error)
-        else:
-            handlers = self._handlers
-            try:
-                for arrived in messages:
-                    if type(arrived) is not tuple:
-                        handlers[type(arrived)](arrived)  # type: ignore[index] # a message
-                    elif len(arrived) == 2:
-                        self._on_return(arrived)  # a short one
-                    else:
-                        self._serve_short_call(arrived)  # type: ignore[arg-type] # likewise
-            except Exception as error:
-                LOG.exception("an error of our own ends the connection")
-                self._refuse(error)
+        return ()
+
+    def _handle(self, messages: Sequence[Message | Short]) -> None:
+        handlers = self._handlers
+        try:
+            for arrived in messages:
+                if type(arrived) is not tuple:
+                    handlers[type(arrived)](arrived)  # type: ignore[index] # a message
+                elif len(arrived) == 2:
+                    self._on_return(arrived)  # a short one
+                else:
+                    self._serve_short_call(arrived)  # type: ignore[arg-type] # likewise
+        except Exception as error:
+            LOG.exception("an error of our own ends the connection")
+            self._refuse(error)
 
     def _refuse(self, error: Exception) -> None:
         """Say goodbye to a peer whose bytes make no sense, or that we cannot serve."""
@@ -334,7 +337,7 @@ class Connection(Resuming):
             self.reason = error
         self.protocol.state = State.CLOSED
         self.transport.close()
-        told = self.handler.on_closed(error)
+        told = self.told = self.handler.on_closed(error)
         while self.pending:
             _, pending = self.pending.popitem()
             pending.resolve(CallStatus.LOST, told)

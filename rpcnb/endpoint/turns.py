@@ -103,25 +103,29 @@ class Turns(ABC):
             The deadline passed; the request stays open.
         """
         while not pending.done:
-            if pending.inbox:
-                pending.take_up(self.handler)
-            elif self._reading.acquire(False) or self._follow(pending, deadline):
-                try:
-                    try:
-                        self._turns += 1
-                        while not (pending.done or pending.inbox):  # type: ignore[redundant-expr] # reading sets it
-                            if (self._careful or deadline is not NEVER) and not self._wait_readable(
-                                pending, deadline
-                            ):
-                                break
-                            self._read_once()
-                    finally:
-                        self.leave_reading()
-                except ConnectionCut:
-                    self._sit_out(pending, deadline)
+            self._take_turn(pending, deadline)
             if deadline is not NEVER and not pending.has_news() and deadline.expired():
                 message = "no answer in time"
                 raise TransportTimeout(message)
+
+    def _take_turn(self, pending: Pending, deadline: Deadline = NEVER) -> None:
+        """Do what came for the waiter, or read until there is something, or the time is up."""
+        if pending.inbox:
+            pending.take_up(self.handler)
+        elif self._reading.acquire(False) or self._follow(pending, deadline):
+            try:
+                try:
+                    self._turns += 1
+                    while not (pending.done or pending.inbox):
+                        if (self._careful or deadline is not NEVER) and not self._wait_readable(
+                            pending, deadline
+                        ):
+                            break
+                        self._read_once()
+                finally:
+                    self.leave_reading()
+            except ConnectionCut:
+                self._sit_out(pending, deadline)
 
     def _sit_out(self, pending: Pending, deadline: Deadline) -> None:
         """Wait for another transport, for news, or in vain."""

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpcnb.core.values import ArrayRef, Handle, Value
+    from rpcnb.endpoint.client.client_connection import ClientConnection
     from rpcnb.endpoint.client.interrupt import InterruptShield
     from rpcnb.endpoint.client.shared_memory import SharedMemory
     from rpcnb.endpoint.client.small_copies import SmallCopies
     from rpcnb.endpoint.client.waiting import Waiter
-    from rpcnb.endpoint.connection import Connection
     from rpcnb.endpoint.pending import Pending
     from rpcnb.session.base import CallCallback
 
@@ -33,7 +33,7 @@ class SocketCopies(RPCSession):
     """Copies by shared memory, as a call, or in pieces over the connection."""
 
     memory: SharedMemory
-    _connection: Connection
+    _connection: ClientConnection
     _shield: InterruptShield
     _waiter: Waiter
     _small: SmallCopies
@@ -45,7 +45,7 @@ class SocketCopies(RPCSession):
     @property
     def calls_under_way(self) -> int:
         """Requests that are not answered yet."""
-        return len(self._connection.pending)
+        return self._connection.requests_under_way
 
     def copy_to_remote(self, source: HostBuffer, target: ArrayRef, nbytes: int) -> None:
         """Send bytes straight from `source`; calls that use the array finish first."""

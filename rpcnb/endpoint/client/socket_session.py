@@ -26,6 +26,7 @@ from rpcnb.core.events import EVENTS, SessionChanged, SessionState
 from rpcnb.core.values import PLAIN_TYPES, TypeCode
 from rpcnb.endpoint import transfer
 from rpcnb.endpoint.client import callback
+from rpcnb.endpoint.client.client_connection import ClientConnection
 from rpcnb.endpoint.client.forks import forget_in_children
 from rpcnb.endpoint.client.housekeeper import HOUSEKEEPER
 from rpcnb.endpoint.client.interrupt import MAIN_THREAD, InterruptShield
@@ -36,7 +37,6 @@ from rpcnb.endpoint.client.socket_copies import SocketCopies
 from rpcnb.endpoint.client.socket_device import SocketDeviceAPI
 from rpcnb.endpoint.client.waiting import Waiter
 from rpcnb.endpoint.client.watch import WatchedCall
-from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.credentials import place_of
 from rpcnb.endpoint.heartbeat import HEARTBEATS, Pulse, is_worthwhile
 from rpcnb.endpoint.recovery import TAKEN, Comeback
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     from rpcnb.transport.base import Transport
     from rpcnb.wire.base import WireProtocol
     from rpcnb.wire.handshake import Agreement
-    from rpcnb.wire.messages import ShortCall
+    from rpcnb.wire.messages import ShortCall, ShortReturn
 
 
 class SocketSession(SocketCopies, QueueingSession):
@@ -125,7 +125,7 @@ class SocketSession(SocketCopies, QueueingSession):
         self._calls = 0
         self._small = SmallCopies(self)
         self.memory = SharedMemory(self, transport.peer_address)
-        self._connection = Connection(transport, protocol, self, self._released)
+        self._connection = ClientConnection(transport, protocol, self, self._released)
         if reach is not None:
             self._connection.recovery = Comeback(self._connection, reach, self._tell)
             if is_worthwhile(transport.peer_address):
@@ -164,19 +164,30 @@ class SocketSession(SocketCopies, QueueingSession):
         if get_ident() != MAIN_THREAD:
             pending = self._start(func, args, kwargs, None, options, observer)
             self._connection.wait(pending)
-        else:  # as `with self._shield`, without its two calls from C (0.2 µs)
-            shield = self._shield
-            shield.raise_up()
-            try:
-                pending = self._start(func, args, kwargs, None, options, observer)
+            return raise_or_return(pending.status, pending.value)
+        shield = self._shield
+        shield.raise_up()  # as `with shield`, without its two calls from C (0.2 µs)
+        try:
+            reply: ShortReturn | Pending | None = None
+            if options is DEFAULT_OPTIONS and not _get_parent():
+                reply = self._connection.round_trip(
+                    func.handle,
+                    tuple(args),
+                    kwargs or _NO_KWARGS,  # type: ignore[arg-type] # any mapping; only a dict is plain
+                    observer,
+                )
+            if type(reply) is tuple:
+                self._calls += 1
+                status, value = _RETURNED, reply[1]
+            else:
+                pending = reply or self._start(func, args, kwargs, None, options, observer)  # type: ignore[assignment] # no tuple
                 self._waiter.wait_shielded(pending, func.info.name)
-            finally:
-                shield.put_down()
-            if shield.count:
-                shield.raise_held()
-        if pending.status is _RETURNED:
-            return pending.value
-        return raise_or_return(pending.status, pending.value)
+                status, value = pending.status, pending.value
+        finally:
+            shield.put_down()
+        if shield.count:
+            shield.raise_held()
+        return value if status is _RETURNED else raise_or_return(status, value)
 
     def _call_watched(
         self,
@@ -394,7 +405,7 @@ class SocketSession(SocketCopies, QueueingSession):
             "connections": connection.cuts + 1,
             "bytes_resent": getattr(connection.protocol, "resent_nbytes", 0),
             "calls": self._calls + self.queued.count,
-            "calls_in_flight": len(connection.pending),
+            "calls_in_flight": connection.requests_under_way,
             "calls_queued": self.queued.count,
             "frames_sent": connection.protocol.frames_sent,
             "frames_received": connection.protocol.frames_received,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from rpcnb.endpoint.connection import Connection
+    from rpcnb.endpoint.client.client_connection import ClientConnection
     from rpcnb.endpoint.pending import Pending
     from rpcnb.session.base import RPCSession
 
@@ -29,14 +29,14 @@ class Waiter:
     ----------
     session : RPCSession
         Whose handles a dropped result gives back; named in messages.
-    connection : Connection
+    connection : ClientConnection
         Its connection.
     shield : InterruptShield
         Its shield, raised by whoever calls on the main thread.
     """
 
     def __init__(
-        self, session: RPCSession, connection: Connection, shield: InterruptShield
+        self, session: RPCSession, connection: ClientConnection, shield: InterruptShield
     ) -> None:
         self._session = session
         self._connection = connection
@@ -119,7 +119,7 @@ class Waiter:
         StopWaiting
             From the second press on, when the main thread blocks in receiving: no byte is lost there.
         """
-        pending = self._awaited
+        pending = self._awaited or self._connection.stay()
         if pending is None:
             return  # about to send or done with receiving: raised as soon as that is over
         if presses == 1:

@@ -119,10 +119,14 @@ class Dispatcher:
 
     def on_short_call(self, call: ShortCall) -> None:
         """Do what `on_call` does."""
-        if self._due is not None and self._beside.get(call[1]) is False:
+        if self._due is not None and self.is_usual(call):
             self._put(call)
         else:
             self.on_call(CallFunc(*call))
+
+    def is_usual(self, call: ShortCall) -> bool:
+        """Tell whether it is known that the call belongs to the default stream, and is allowed."""
+        return self._beside.get(call[1]) is False
 
     def _put(self, message: CallFunc | ShortCall) -> None:
         assert self._due is not None  # its callers look
@@ -144,10 +148,10 @@ class Dispatcher:
 
     def _start_due(self, message: Due) -> None:
         if type(message) is tuple:
-            self._run_short(message)  # type: ignore[arg-type] # messages are subclasses of tuple
+            self.run_short(message)  # type: ignore[arg-type] # messages are subclasses of tuple
         elif type(message) is CallFunc:
             if message.timeout is None:
-                self._run_short(message[:4])
+                self.run_short(message[:4])
             else:
                 self._start(message)
         elif type(message) is FreeHandles:
@@ -178,7 +182,7 @@ class Dispatcher:
         except RpcnbError as error:
             served.finish(CallStatus.EXCEPTION, describe_exception(error, ""))
 
-    def _run_short(self, call: ShortCall) -> None:
+    def run_short(self, call: ShortCall) -> None:
         """Serve a call of the default stream on its thread: at once, unless that is busy."""
         number, handle, args, kwargs = call
         served = self.calls[number] = NoticedCall(self, number)

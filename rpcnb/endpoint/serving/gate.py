@@ -125,9 +125,10 @@ class GatedDispatcher(Dispatcher):
         if self._let_through(message):
             super().on_call(message)
 
-    def on_short_call(self, call: ShortCall) -> None:
-        """Start serving a call that the grant covers, and take no other way to it."""
-        self.on_call(CallFunc(*call))
+    def is_usual(self, call: ShortCall) -> bool:
+        """Let each call come to `on_call`, which asks the grant."""
+        del call
+        return False
 
     def run_delivered(self, message: CallFunc) -> None:
         """Serve a call made by a callback, if the grant covers it."""

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import ProtocolError, TransportError
-from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.handler import PeerDetached
 from rpcnb.endpoint.heartbeat import HEARTBEATS, Pulse, is_worthwhile
 from rpcnb.endpoint.recovery import GO_ON_TIMEOUT, TAKEN, Grace
 from rpcnb.endpoint.serving.due import DueQueue
+from rpcnb.endpoint.serving.serving_connection import ServingConnection
 from rpcnb.session.streams import PumpedStream
 from rpcnb.wire.messages import Goodbye, Side
 from rpcnb.wire.resumable import ResumableV1
@@ -93,7 +93,7 @@ class Seat:
         self.tell_away: Away | None = None
         self._news = threading.Condition()
         self._closing = False
-        self._connection: Connection
+        self._connection: ServingConnection
         self._dispatcher: Dispatcher
         self._session: RPCSession
 
@@ -137,7 +137,7 @@ class Seat:
         dispatcher = self._make_dispatcher(session, ticket, own)
         dispatcher.on_end = self._on_end
         protocol = ResumableV1(Side.SERVER, epoch=ticket.epoch, limits=limits)
-        connection = dispatcher.connection = Connection(transport, protocol, dispatcher)
+        connection = dispatcher.connection = ServingConnection(transport, protocol, dispatcher)
         if self._tenure.grace > 0:
             connection.recovery = Grace(connection, self._tenure.grace, self._be_away)
             if is_worthwhile(transport.local_address):
@@ -173,7 +173,7 @@ class Seat:
             if not self._is_taken_up(connection):
                 return
 
-    def _is_taken_up(self, connection: Connection) -> bool:
+    def _is_taken_up(self, connection: ServingConnection) -> bool:
         """Wait for another client where one may come; False when the session is over."""
         with self._news:
             if self._connection is connection and isinstance(connection.reason, PeerDetached):

@@ -1,0 +1,67 @@
+"""`ServingConnection`: the worker's main thread, which reads while it has nothing else to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rpcnb.endpoint.connection import Connection
+from rpcnb.endpoint.turns import ConnectionCut
+
+if TYPE_CHECKING:
+    from rpcnb.endpoint.serving.dispatch import Dispatcher
+    from rpcnb.endpoint.serving.due import DueQueue
+    from rpcnb.transport.base import Transport
+    from rpcnb.wire.base import WireProtocol
+    from rpcnb.wire.messages import ShortCall
+
+
+class ServingConnection(Connection):
+    """A connection to a client, whose calls of the default stream run on one thread.
+
+    Parameters
+    ----------
+    transport, protocol
+        Fresh after the handshake; owned from here on.
+    dispatcher : Dispatcher
+        Serves what comes.
+    """
+
+    def __init__(
+        self, transport: Transport, protocol: WireProtocol, dispatcher: Dispatcher
+    ) -> None:
+        super().__init__(transport, protocol, dispatcher)
+        self._dispatcher = dispatcher
+
+    def serve(self, work: DueQueue) -> None:
+        """Wait for work, and do it, on this thread until the connection ends."""
+        self.pending[work.id] = work  # so that the connection's end ends the waiting, too
+        if self.reason is not None:  # looked at after storing, as `end` stores before it looks
+            return
+        run = self._dispatcher.run_short
+        while not work.done:
+            call = self._next_call(work)
+            if call is None:
+                self._take_turn(work)
+            else:
+                run(call)
+
+    def _next_call(self, work: DueQueue) -> ShortCall | None:
+        """Return a call that can begin now, as it is all that came and nothing is due before it.
+
+        What most calls are: they need no queue, which takes 1 µs of 20.
+        """
+        if work.inbox or not self._reading.acquire(False):
+            return None
+        try:
+            self._turns += 1
+            messages = self._receive()
+            if len(messages) == 1 and not work.inbox:
+                (call,) = messages
+                if type(call) is tuple and len(call) == 4 and self._dispatcher.is_usual(call):  # type: ignore[arg-type] # a short call
+                    return call  # type: ignore[return-value] # likewise
+            self._handle(messages)
+        except ConnectionCut:
+            pass  # it is sat out in the next turn
+        finally:
+            self.leave_reading()
+        return None

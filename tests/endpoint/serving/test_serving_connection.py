@@ -1,0 +1,125 @@
+"""Tests of `rpcnb.endpoint.serving.serving_connection`: a thread that serves as a worker's main thread."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rpcnb.endpoint.client.socket_session import SocketSession
+from rpcnb.endpoint.serving.dispatch import Dispatcher
+from rpcnb.endpoint.serving.due import DueQueue
+from rpcnb.endpoint.serving.serving_connection import ServingConnection
+from rpcnb.session.local import LocalSession
+from rpcnb.session.streams import PumpedStream
+from rpcnb.transport.memory import memory_pair
+from rpcnb.wire.handshake import Agreement, Intent
+from rpcnb.wire.messages import Side
+from rpcnb.wire.v1 import WireV1
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WAIT = 10.0
+
+
+class CountingQueue(DueQueue):
+    """Counts what is queued."""
+
+    queued = 0
+
+    def put(self, message) -> None:
+        self.queued += 1
+        super().put(message)
+
+
+class Worker:
+    """One thread that serves, and a client."""
+
+    def __init__(self, registry) -> None:
+        near, self._far = memory_pair()
+        self._is_ready = threading.Event()
+        self.due = CountingQueue(1000)
+        self.thread = threading.Thread(target=self._serve, args=(registry,))
+        self.thread.start()
+        assert self._is_ready.wait(WAIT)
+        agreement = Agreement(bytes(16), 1, "", "here", 1, Intent.NEW)
+        self.client = SocketSession(near, WireV1(Side.CLIENT), agreement)
+
+    def _serve(self, registry) -> None:
+        stream = PumpedStream(lambda: self.due.put(stream.run_pending))  # this thread's
+        self.session = LocalSession(registry, default_stream=stream)
+        dispatcher = Dispatcher(self.session, self.due)
+        connection = ServingConnection(self._far, WireV1(Side.SERVER), dispatcher)
+        self.connection = dispatcher.connection = connection
+        connection.ensure_background()
+        self._is_ready.set()
+        connection.serve(self.due)
+
+
+@pytest.fixture
+def worker(registry) -> Iterator[Worker]:
+    worker = Worker(registry)
+    yield worker
+    worker.client.shutdown()
+    worker.thread.join(WAIT)
+    assert not worker.thread.is_alive(), "the end of the connection ends the serving"
+    worker.session.shutdown()
+
+
+def test_a_lone_call_runs_without_being_queued(worker) -> None:
+    echo = worker.client.get_function("t.echo")
+    assert worker.client.call_func(echo, (0,)) == 0
+    queued = worker.due.queued
+    assert [worker.client.call_func(echo, (n,)) for n in range(20)] == list(range(20))
+    assert queued <= 1, "the first one asks where the function runs"
+    assert worker.due.queued == queued
+
+
+def test_calls_run_on_the_serving_thread_in_the_order_in_which_they_came(worker, registry) -> None:
+    ran: list[tuple[int, str]] = []
+    name = worker.thread.name
+    registry.add("t.note", lambda n: ran.append((n, threading.current_thread().name)))
+    note = worker.client.get_function("t.note")
+    ended = threading.Semaphore(0)
+    for number in range(200):
+        if number % 3:
+            worker.client.async_call_func(note, (number,), {}, lambda *_: ended.release())
+        else:
+            worker.client.call_func(note, (number,))
+            ended.release()
+    for _ in range(200):
+        assert ended.acquire(timeout=WAIT)
+    assert ran == [(number, name) for number in range(200)]
+
+
+def test_what_a_call_reads_meanwhile_is_served_after_it(worker, registry) -> None:
+    running, go = threading.Event(), threading.Event()
+    registry.add("t.wait", lambda: (running.set(), go.wait(WAIT))[1])
+    wait, echo = map(worker.client.get_function, ("t.wait", "t.echo"))
+    told: list[object] = []
+    ended = threading.Semaphore(0)
+
+    def tell(_status, value) -> None:
+        told.append(value)
+        ended.release()
+
+    worker.client.async_call_func(wait, (), {}, tell)
+    assert running.wait(WAIT)
+    for number in (1, 2):
+        worker.client.async_call_func(echo, (number,), {}, tell)
+    assert worker.client.ping() < WAIT, "the background thread reads"
+    go.set()
+    for _ in range(3):
+        assert ended.acquire(timeout=WAIT)
+    assert told == [True, 1, 2]
+
+
+def test_a_connection_that_has_ended_serves_nothing(registry) -> None:
+    worker = Worker(registry)
+    worker.client.shutdown()
+    worker.thread.join(WAIT)
+    assert not worker.thread.is_alive()
+    worker.connection.serve(worker.due)
+    worker.session.shutdown()
