@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from rpcnb.core.values import CallbackRef, Value
 
+LOOK_EVERY = 0.2
+"""Seconds after which a wait notices a Ctrl-C that came just before it began."""
+
 
 def current_gate() -> Gate | None:
     """Return the gate of the call whose code runs on this thread, if there is one."""
@@ -156,7 +159,8 @@ class Waiter:
     def wait(self, call: RunningCall) -> tuple[CallStatus, Value]:
         """Return how the call ended; Ctrl-C cancels it, and is raised once it has ended."""
         try:
-            self._done.wait()
+            while not self._done.wait(LOOK_EVERY):
+                pass
         except KeyboardInterrupt:
             call.cancel()
             self._done.wait()

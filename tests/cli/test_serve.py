@@ -245,6 +245,6 @@ def test_a_second_ctrl_c_ends_it_at_once(
     assert not path.exists()
     os.kill(workers[0], signal.SIGKILL)
     assert eventually(lambda: not is_running(workers[0]), timeout=WAIT)
+    remote.close()  # it would wait for the server to be started again
     with pytest.raises(rpcnb.RpcnbError):
         call.result(timeout=WAIT)
-    remote.close()

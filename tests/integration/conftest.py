@@ -27,8 +27,11 @@ PATIENCE = 20.0
 SERVER = """
 import json, sys
 from rpcnb.core.limits import Limits
+from rpcnb.endpoint.serving import worker, zygote
 from rpcnb.endpoint.serving.server import Server
 options = json.loads(sys.argv[1])
+worker.STUCK_AFTER = options.pop("stuck_after", worker.STUCK_AFTER)
+zygote.KILL_AFTER = options.pop("kill_after", zygote.KILL_AFTER)
 limits = Limits(**options.pop("limits", {}))
 with Server(**options, limits=limits) as server:
     print(json.dumps([server.url, server.token]), flush=True)

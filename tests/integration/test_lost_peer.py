@@ -48,14 +48,15 @@ def test_when_a_client_is_killed_its_worker_ends_and_its_folder_is_gone(
 
 
 def test_a_worker_whose_call_cannot_be_stopped_is_ended_after_its_client(
-    own_server, eventually
+    start_server, eventually
 ) -> None:
-    client = own_server.client(BUSY.format(call='remote("t.stubborn")(300, observer=Watch())'))
-    worker = psutil.Process(*client.hear())
-    assert client.hear() == ["running"]
-    client.kill()
-    assert eventually(lambda: gone(worker), timeout=20.0), "the worker lives on"
-    assert eventually(lambda: own_server.session_folders() == [])
+    with start_server(stuck_after=1.0) as server:
+        client = server.client(BUSY.format(call='remote("t.stubborn")(300, observer=Watch())'))
+        worker = psutil.Process(*client.hear())
+        assert client.hear() == ["running"]
+        client.kill()
+        assert eventually(lambda: gone(worker), timeout=20.0), "the worker lives on"
+        assert eventually(lambda: server.session_folders() == [])
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
@@ -161,15 +162,18 @@ def test_a_server_that_drains_ends_calls_whose_time_is_up(start_server, remote) 
         server.process.stdin = None
 
 
-def test_a_server_with_a_stuck_worker_still_closes(own_server, remote) -> None:
-    session = own_server.connect()
-    stubborn = remote(session, "t.stubborn")
-    threading.Thread(target=pytest.raises, args=(RpcnbError, stubborn, 300), daemon=True).start()
-    assert session.ping() < 1.0
-    began = monotonic()
-    own_server.end()
-    assert monotonic() - began < 10.0, "five seconds for the worker, then it is killed"
-    assert own_server.left_behind() == []
+def test_a_server_with_a_stuck_worker_still_closes(start_server, remote) -> None:
+    with start_server(kill_after=1.0) as server:
+        session = server.connect()
+        stubborn = remote(session, "t.stubborn")
+        threading.Thread(
+            target=pytest.raises, args=(RpcnbError, stubborn, 300), daemon=True
+        ).start()
+        assert session.ping() < 1.0
+        began = monotonic()
+        server.end()
+        assert monotonic() - began < 6.0, "a second for the worker, then it is killed"
+        assert server.left_behind() == []
 
 
 def test_a_forked_child_of_a_client_cannot_disturb_its_parent(server) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rpcnb.core.errors import OutcomeUnknown, RpcnbError, SessionError
+from rpcnb.endpoint import recovery
 from rpcnb.endpoint.client.connect import open_session as connect
 from rpcnb.endpoint.client.socket_session import SocketSession
-from rpcnb.endpoint.serving import worker
+from rpcnb.endpoint.serving import worker, zygote
 from rpcnb.endpoint.serving.server import Server
 from rpcnb.endpoint.serving.worker import Service, say_sorry, serve, serve_on_thread
 from rpcnb.endpoint.serving.zygote import Ticket
@@ -116,7 +117,10 @@ def test_apologies_wait_until_the_peer_has_spoken(monkeypatch) -> None:
     near.close()
 
 
-def test_a_worker_that_is_told_to_stop_while_opening_stops(tmp_path, eventually) -> None:
+def test_a_worker_that_is_told_to_stop_while_opening_stops(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(zygote, "KILL_AFTER", 0.5)
+    monkeypatch.setattr(recovery, "RESTART_PATIENCE", 0.1)
+
     def open_slowly():
         threading.Event().wait(60)
 
