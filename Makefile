@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RESULTS := benchmarks/results/last
+COVERED := $(addprefix tests/,core wire session endpoint tvm remote integration)
 TORCH := $(VENV)-torch
 # "+cpu": pip finds it where PyTorch's own index is configured, and nothing larger in its place.
 TORCH_WHEEL ?= torch==2.13.0+cpu
@@ -31,8 +32,9 @@ test-nightly: $(VENV)/.has-test browser
 test-torch: $(TORCH)/.made
 	$(TORCH)/bin/python -m pytest tests/session/test_pytorch.py $(ARGS)
 
-coverage: $(VENV)/.has-test browser
-	$(BIN)/python -m pytest --cov $(ARGS)
+# Of core, wire, session and endpoint; fails under 95 %.  What runs there is slower under a tracer.
+coverage: $(VENV)/.has-test
+	$(BIN)/python -m pytest --cov --timeout 300 -m "not nightly and not storm" $(COVERED) $(ARGS)
 
 lint: $(VENV)/.has-test
 	$(BIN)/ruff check .
