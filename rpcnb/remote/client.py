@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import threading
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
-from rpcnb.array.random import RandomNamespace
 from rpcnb.core.device import Device
 from rpcnb.core.errors import FunctionNotFound, InvalidHandle
 from rpcnb.core.values import ArrayRef, FunctionRef, IteratorRef, ModuleRef, ObjectRef
@@ -17,6 +14,7 @@ from rpcnb.remote.array import RemoteArray
 from rpcnb.remote.array_calls import ArrayCalls
 from rpcnb.remote.batch import Batch
 from rpcnb.remote.catalogue import FunctionCatalogue, FunctionTree, read_info
+from rpcnb.remote.creation import Creation
 from rpcnb.remote.device import RemoteDevice
 from rpcnb.remote.function import RemoteFunction
 from rpcnb.remote.handles import HandleTable
@@ -27,7 +25,6 @@ from rpcnb.remote.module import RemoteModule
 from rpcnb.remote.object import RemoteObject
 from rpcnb.remote.output import print_output
 from rpcnb.remote.proxy import HandleProxy
-from rpcnb.session.dtypes import to_dtype
 from rpcnb.session.space import RPCObjectRef, live_ref, live_refs
 
 if TYPE_CHECKING:
@@ -35,14 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from numpy.typing import ArrayLike, DTypeLike
-
-    from rpcnb.array.namespace import ArrayNamespace
     from rpcnb.remote.files import OnProgress, RemoteFile
     from rpcnb.remote.progress import ProgressView
     from rpcnb.session.base import RPCSession
-
-Shape: TypeAlias = int | tuple[int, ...]
 
 HandleProxy.by_ref.update(
     {
@@ -55,7 +47,7 @@ HandleProxy.by_ref.update(
 )
 
 
-class Remote(Lasting):
+class Remote(Lasting, Creation):
     """The other side of a session: its functions, arrays, modules, devices and files.
 
     Thread-safe. A context manager: leaving the block closes the session.
@@ -135,95 +127,7 @@ class Remote(Lasting):
         assert isinstance(module, RemoteModule)  # by the contract of the builtin
         return module
 
-    # --- arrays ---------------------------------------------------------------------------------
-
-    def array(
-        self, x: ArrayLike, device: str | Device = "cpu:0", dtype: DTypeLike | None = None
-    ) -> RemoteArray:
-        """Upload a host array.
-
-        Parameters
-        ----------
-        x : array-like
-            Need not be contiguous.
-        device : str or Device
-            Where it goes.
-        dtype : dtype-like, optional
-            To convert to on the way; by default that of `x`.
-
-        Raises
-        ------
-        DeviceError
-            No such device, or not enough memory on it.
-        EncodeError
-            An object dtype.
-        """
-        source = np.asarray(x)
-        array = self.empty(source.shape, source.dtype if dtype is None else dtype, device)
-        array.fill_from(source, "unsafe")  # a dtype that was asked for is no accident
-        return array
-
-    def empty(
-        self, shape: Shape, dtype: DTypeLike = np.float64, device: str | Device = "cpu:0"
-    ) -> RemoteArray:
-        """Make an uninitialised array."""
-        shape = (shape,) if isinstance(shape, int) else tuple(map(int, shape))
-        where = Device.parse(device)
-        api = self.session.get_device_api(where)
-        assert api is not None  # allow_missing is off
-        ref = api.alloc_data(where, shape, to_dtype(np.dtype(dtype)))
-        return RemoteArray(self, RPCObjectRef(self.session, ref))
-
-    def zeros(
-        self, shape: Shape, dtype: DTypeLike = np.float64, device: str | Device = "cpu:0"
-    ) -> RemoteArray:
-        """Make an array of zeros; no data moves."""
-        return self._create("zeros", shape, dtype, device)
-
-    def ones(
-        self, shape: Shape, dtype: DTypeLike = np.float64, device: str | Device = "cpu:0"
-    ) -> RemoteArray:
-        """Make an array of ones; no data moves."""
-        return self._create("ones", shape, dtype, device)
-
-    def full(
-        self,
-        shape: Shape,
-        fill_value: object,
-        dtype: DTypeLike | None = None,
-        device: str | Device = "cpu:0",
-    ) -> RemoteArray:
-        """Make an array filled with one value, of the value's dtype unless told otherwise."""
-        return self._create("full", shape, dtype, device, fill_value)
-
-    def arange(
-        self,
-        start: float,
-        stop: float | None = None,
-        step: float = 1,
-        *,
-        dtype: DTypeLike | None = None,
-        device: str | Device = "cpu:0",
-    ) -> RemoteArray:
-        """Make an array of evenly spaced numbers, as `numpy.arange`."""
-        bounds = [0, start, step] if stop is None else [start, stop, step]
-        return self._create("arange", bounds, dtype, device)
-
-    def _create(
-        self,
-        kind: str,
-        shape_or_args: Shape | list[float],
-        dtype: DTypeLike | None,
-        device: str | Device,
-        fill: object = None,
-    ) -> RemoteArray:
-        if isinstance(shape_or_args, int):
-            shape_or_args = (shape_or_args,)
-        element = None if dtype is None else np.dtype(dtype)
-        create = self.builtin("rpcnb.array.create")
-        array = create(kind, shape_or_args, element, Device.parse(device), fill)
-        assert isinstance(array, RemoteArray)  # by the contract of the builtin
-        return array
+    # --- calls, devices -------------------------------------------------------------------------
 
     def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Call over there what is imported here: ``remote.call(scipy.signal.welch, a)``.
@@ -251,16 +155,6 @@ class Remote(Lasting):
             assert isinstance(found, RemoteFunction)  # by the contract of the builtin
             twin = self._builtins.setdefault(key, found)
         return twin(*args, **kwargs)
-
-    @property
-    def random(self) -> RandomNamespace:
-        """Random generators over there: ``remote.random.default_rng(1).normal(size=1000)``."""
-        return RandomNamespace(self.arrays)
-
-    @property
-    def xp(self) -> ArrayNamespace:
-        """The Python array API standard on the arrays over there: ``xp.linalg.svd(a)``."""
-        return self.arrays.namespace
 
     def batch(self) -> Batch:
         """Send the calls and array operations of a ``with`` block together; see `Batch`."""
