@@ -16,7 +16,7 @@ TORCH_WHEEL ?= torch==2.13.0+cpu
 # An activated environment around us must not decide where pip installs or what Python imports.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 
-.PHONY: demo test test-nightly test-torch coverage lint bench bench-peers browser clean
+.PHONY: demo test test-nightly test-torch fuzz audit coverage lint bench bench-peers browser clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.has-demo
@@ -35,6 +35,15 @@ test-torch: $(TORCH)/.made
 # Of core, wire, session and endpoint; fails under 95 %.  What runs there is slower under a tracer.
 coverage: $(VENV)/.has-test
 	$(BIN)/python -m pytest --cov --timeout 300 -m "not nightly and not storm" $(COVERED) $(ARGS)
+
+# Guided by what it covers, a minute for each: `make fuzz SECONDS=1800` in a quiet hour.
+SECONDS := 60
+fuzz: $(VENV)/.has-fuzz
+	for target in handshake frames values; do $(BIN)/python tests/fuzz $$target $(SECONDS) || exit 1; done
+
+# Asks the package index which versions have known holes: not a test, as the answer changes by itself.
+audit: $(VENV)/.has-audit
+	$(BIN)/pip-audit --local --skip-editable $(ARGS)
 
 lint: $(VENV)/.has-test
 	$(BIN)/ruff check .
