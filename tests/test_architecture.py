@@ -97,6 +97,8 @@ UNMIRRORED = {
     "__init__.py": "tests/test_exports.py",
     "testing/*": "suites, run by the tests that subclass them",
     "endpoint/handler.py": "an interface: tests/endpoint/test_connection.py",
+    "endpoint/client/asking.py": "an interface: tests/endpoint/client/test_socket_session.py",
+    "endpoint/serving/serving.py": "an interface: tests/endpoint/serving/test_dispatch.py",
     "session/device_api.py": "an interface: tests/session/test_local_device.py",
     "demo/*": "run by the tests of the demo command and of the notebooks",
 }

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from rpcnb.core.device import Device
     from rpcnb.core.dtype import DType
-    from rpcnb.endpoint.client.socket_session import SocketSession
+    from rpcnb.endpoint.client.asking import AskingSession
     from rpcnb.transport.segments import Segment
 
 SMALLEST = 256 * KIB
@@ -48,13 +48,13 @@ class SharedMemory:
 
     Parameters
     ----------
-    session : SocketSession
+    session : AskingSession
         Asks the worker.
     peer : str
         The address of the server.
     """
 
-    def __init__(self, session: SocketSession, peer: str) -> None:
+    def __init__(self, session: AskingSession, peer: str) -> None:
         self._session = session
         self._lock = threading.Lock()
         self._numbers = count(1)

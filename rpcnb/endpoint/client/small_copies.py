@@ -14,7 +14,7 @@ from rpcnb.core.events import EVENTS
 
 if TYPE_CHECKING:
     from rpcnb.core.values import ArrayRef, FunctionRef
-    from rpcnb.endpoint.client.socket_session import SocketSession
+    from rpcnb.endpoint.client.asking import AskingSession
 from rpcnb.session.small_copies import MOST, MOST_READ
 
 
@@ -25,7 +25,7 @@ class SmallCopies:
     were given its array.
     """
 
-    def __init__(self, session: SocketSession) -> None:
+    def __init__(self, session: AskingSession) -> None:
         self._session = session
         self._functions: dict[str, FunctionRef | None] = {}
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import IntegrityError
 from rpcnb.core.events import EVENTS
 from rpcnb.endpoint import transfer
+from rpcnb.endpoint.client.asking import AskingSession
 from rpcnb.endpoint.client.shared_memory import SMALLEST_FETCH
 from rpcnb.endpoint.client.watch import WatchedCopy
 from rpcnb.endpoint.memory import STEP, copy_in_steps
-from rpcnb.session.base import HostBuffer, RPCSession, raise_or_return
+from rpcnb.session.base import HostBuffer, raise_or_return
 from rpcnb.session.digest import digest_of
-from rpcnb.wire.messages import Request, StreamWait
+from rpcnb.wire.messages import StreamWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpcnb.core.values import ArrayRef, Handle, Value
+    from rpcnb.core.values import ArrayRef, Handle
     from rpcnb.endpoint.client.client_connection import ClientConnection
     from rpcnb.endpoint.client.interrupt import InterruptShield
     from rpcnb.endpoint.client.shared_memory import SharedMemory
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rpcnb.session.base import CallCallback
 
 
-class SocketCopies(RPCSession):
+class SocketCopies(AskingSession):
     """Copies by shared memory, as a call, or in pieces over the connection."""
 
     memory: SharedMemory
@@ -37,10 +37,6 @@ class SocketCopies(RPCSession):
     _shield: InterruptShield
     _waiter: Waiter
     _small: SmallCopies
-
-    @abstractmethod
-    def ask(self, make: Callable[[int], Request]) -> Value:
-        """Send the request that `make` makes of its id, and wait for its value."""
 
     @property
     def calls_under_way(self) -> int:

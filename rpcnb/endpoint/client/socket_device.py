@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from rpcnb.core.device import Device, DeviceAttr
     from rpcnb.core.dtype import DType
     from rpcnb.core.values import Value
-    from rpcnb.endpoint.client.socket_session import SocketSession
+    from rpcnb.endpoint.client.socket_copies import SocketCopies
 
 
 class SocketDeviceAPI(DeviceAPI):
     """Devices of a server."""
 
-    def __init__(self, session: SocketSession) -> None:
+    def __init__(self, session: SocketCopies) -> None:
         self._session = session
 
     def _ask(self, device: Device, operation: str, *args: Value) -> Value:

@@ -22,6 +22,7 @@ from rpcnb.endpoint.serving.lanes import Lane
 from rpcnb.endpoint.serving.serve_copies import Downloads, Uploads
 from rpcnb.endpoint.serving.serve_memory import MEMORY_OPERATIONS
 from rpcnb.endpoint.serving.served_calls import NoticedCall, ServedCall, ServedCalls
+from rpcnb.endpoint.serving.serving import Serving
 from rpcnb.session.base import (
     DEFAULT_OPTIONS,
     ENDED_CALL,
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 _RETURNED = CallStatus.RETURN
 
 
-class Dispatcher:
+class Dispatcher(Serving):
     """Serves one session to one peer (an `endpoint.handler.Handler`).
 
     Parameters
@@ -373,6 +374,11 @@ class Dispatcher:
         else:
             reason = CancelReason.DEADLINE if status is CallStatus.DEADLINE else CancelReason.ASKED
             self.connection.post(Stopped(request_id, reason))
+
+    def end_call(self, request_id: int, status: CallStatus, value: Value) -> None:
+        """Forget a call, and send how it ended."""
+        self.calls.pop(request_id, None)
+        self.reply(request_id, status, value)
 
     def _return(self, request_id: int, value: Value) -> None:
         try:

@@ -14,7 +14,7 @@ from rpcnb.wire.messages import CopyData, CopyFromRemote, CopyToRemote, Raised
 
 if TYPE_CHECKING:
     from rpcnb.core.values import Value
-    from rpcnb.endpoint.serving.dispatch import Dispatcher
+    from rpcnb.endpoint.serving.serving import Serving
 
 
 class Upload:
@@ -35,7 +35,7 @@ class Upload:
 class Uploads:
     """Uploads of one peer.  Used by the reading thread; confirmations come from any thread."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Serving) -> None:
         self._dispatcher = dispatcher
         self._open: dict[int, Upload] = {}
         self._stopped: set[int] = set()
@@ -98,7 +98,7 @@ class Uploads:
 class Downloads:
     """Downloads of one peer: small ones at once, large ones on a thread of their own."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Serving) -> None:
         self._dispatcher = dispatcher
         self._open: set[int] = set()
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rpcnb.core.values import CallbackRef, Value
     from rpcnb.endpoint.pending import Pending
-    from rpcnb.endpoint.serving.dispatch import Dispatcher
+    from rpcnb.endpoint.serving.serving import Serving
 
 NOTICED_AFTER = 0.02
 """Seconds until the calls of the main thread are announced that began while another thread read."""
@@ -31,7 +31,7 @@ class ServedCall(CallObserver):
     _announced = False
     _cancelled = False
 
-    def __init__(self, dispatcher: Dispatcher, request: int) -> None:
+    def __init__(self, dispatcher: Serving, request: int) -> None:
         self._dispatcher = dispatcher
         self._request = request
 
@@ -83,12 +83,9 @@ class ServedCall(CallObserver):
 
     def finish(self, status: CallStatus, value: Value) -> None:
         """Tell the caller how it ended."""
-        dispatcher, number = self._dispatcher, self._request
-        dispatcher.calls.pop(number, None)
-        self.running = (
-            ENDED_CALL  # each knows the other: left so, they would wait for the collector
-        )
-        dispatcher.reply(number, status, value)
+        # Each knows the other: left so, they would wait for the collector.
+        self.running = ENDED_CALL
+        self._dispatcher.end_call(self._request, status, value)
 
 
 class NoticedCall(ServedCall):
