@@ -11,6 +11,7 @@ import select
 import socket
 import struct
 import sys
+import threading
 from abc import abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
@@ -40,6 +41,10 @@ class SocketTransport(StreamTransport):
         sock.setblocking(True)
         self._socket = sock
         self._closed = False
+        # Reentrant: a signal handler may close what its thread is about to poll.
+        self._guard = threading.RLock()
+        self._polling = 0
+        """Threads that wait by the descriptor's number, which must not become another's meanwhile."""
         self._local_address = format_address(sock.family, sock.getsockname())
         peer = sock.getpeername()
         self._peer_address = format_address(sock.family, peer)
@@ -88,9 +93,18 @@ class SocketTransport(StreamTransport):
         return count
 
     def wait_readable(self, timeout: float | None) -> bool:
-        if self._closed:
-            raise ConnectionClosed(self._closed_here())
-        return wait_for_any([self._socket.fileno()], timeout)
+        with self._guard:
+            if self._closed:
+                raise ConnectionClosed(self._closed_here())
+            self._polling += 1
+            number = self._socket.fileno()
+        try:
+            return wait_for_any([number], timeout)
+        finally:
+            with self._guard:
+                self._polling -= 1
+                if self.closed and not self._polling:
+                    self._socket.close()
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -100,7 +114,13 @@ class SocketTransport(StreamTransport):
         # Closing a descriptor does not wake threads blocked on it; shutting down does.
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
+        self._release()
+
+    def _release(self) -> None:
+        """Give the descriptor back, or leave that to who waits by it, and was woken."""
+        with self._guard:
+            if not self._polling:
+                self._socket.close()
 
     def abort(self) -> None:
         if self._closed:
@@ -113,7 +133,7 @@ class SocketTransport(StreamTransport):
         writable = wait_for_any([self._socket.fileno()], 0, writing=True)
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RD if writable else socket.SHUT_RDWR)
-        self._socket.close()
+        self._release()
 
     def detach(self) -> int:
         if self._closed:

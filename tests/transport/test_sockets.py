@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import errno
 import socket
+import threading
 from contextlib import closing
 
 import pytest
 
 from rpcnb.core.errors import ConnectionClosed
 from rpcnb.testing.transport_suite import PATIENCE, receive
-from rpcnb.transport import connect, listen
+from rpcnb.transport import connect, listen, sockets
 from rpcnb.transport.sockets import SocketTransport, format_address, wait_for_any
 
 
@@ -82,7 +83,7 @@ def test_listener_survives_running_out_of_descriptors(run_python):
     code = """
 import resource
 from rpcnb.core.errors import TransportError
-from rpcnb.transport import connect, listen
+from rpcnb.transport import connect, listen, sockets
 with listen("tcp://127.0.0.1:0") as listener, connect(listener.url) as near:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (near.fileno() + 1, hard))
@@ -136,3 +137,27 @@ def test_nothing_follows_a_gap_but_what_the_peer_said_is_still_received(send):
             near.send_one(b"more")
         assert far.receive_into(memoryview(bytearray(10))) == 0
         assert receive(near, 10) == b"last words"
+
+
+def test_the_number_of_a_descriptor_that_somebody_waits_by_is_not_given_to_others(
+    pair, monkeypatch
+):
+    near, _ = pair
+    number, began, may_poll = near.fileno(), threading.Event(), threading.Event()
+
+    def wait(files, timeout, **_):
+        began.set()
+        may_poll.wait(PATIENCE)
+        return wait_for_any(files, timeout)
+
+    monkeypatch.setattr(sockets, "wait_for_any", wait)
+    waiting = threading.Thread(target=near.wait_readable, args=(PATIENCE,))
+    waiting.start()
+    assert began.wait(PATIENCE)
+    near.close()
+    with closing(socket.socket()) as other:
+        assert other.fileno() != number
+        may_poll.set()
+        waiting.join(PATIENCE)
+        assert not waiting.is_alive()
+    assert near.fileno() == -1
