@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -29,6 +30,12 @@ ROOT = Path(__file__).parent.parent
 
 GRACE = 2.0
 """Seconds for what a test started to finish ending."""
+
+
+def pytest_configure() -> None:
+    """Take SIGINT, which tests press: a shell has it ignored by what it runs in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)
