@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
-from IPython.core.magic_arguments import parse_argstring
 
 from rpcnb.core.errors import SessionError
 from rpcnb.manager import manager
@@ -39,10 +39,18 @@ def parse(magic: Any, line: str) -> Namespace:
     if "--help" in line.split():
         raise HelpWanted(magic.parser.format_help().removeprefix("::\n\n"))
     try:
-        args: Namespace = parse_argstring(magic, line)
+        args: Namespace = magic.parser.parse_args(
+            [unquoted(word) for word in shlex.split(line, posix=False)]
+        )
     except UsageError as error:
         raise ValueError(f"{error}; see  %{magic.__name__} --help") from None
     return args
+
+
+def unquoted(word: str) -> str:
+    """Return a word without the quotes around it, which IPython leaves: ``"my lab"``."""
+    quoted = len(word) > 1 and word[0] == word[-1] and word[0] in "\"'"
+    return word[1:-1] if quoted else word
 
 
 def find_remote(namespace: Mapping[str, Any], name: str | None) -> Remote:

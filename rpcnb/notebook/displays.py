@@ -33,6 +33,10 @@ KEPT_TEXT = 2000
 """Characters of printed text in the display of a call."""
 
 
+BRIEF = 80
+"""Characters of a cell of a table that may be one long word."""
+
+
 class SessionTable:
     """What `%remotes` shows: the sessions that were open at that moment."""
 
@@ -106,9 +110,9 @@ def function_table(functions: Mapping[str, RemoteFunction]) -> Html:
     return join([table(head, rows), left_out(len(functions))])
 
 
-def cut(text: str) -> str:
+def cut(text: str, most: int = KEPT_TEXT) -> str:
     """Return the begin of a text that the other side chose."""
-    return text if len(text) <= KEPT_TEXT else f"{text[:KEPT_TEXT]}…"
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def left_out(number: int) -> Html:
@@ -216,7 +220,7 @@ def handles_html(handles: HandleTable) -> Html:
     """Show what is held over there."""
     head = ("handle", "kind", "what", "size")
     rows = (
-        (h.handle, h.kind, cut(h.summary), short_size(h.nbytes) if h.nbytes else "")
+        (h.handle, h.kind, cut(h.summary, BRIEF), short_size(h.nbytes) if h.nbytes else "")
         for h in handles[-SHOWN:]  # the youngest
     )
     total = f"{counted(len(handles), 'handle')}, {short_size(handles.nbytes)} in arrays"

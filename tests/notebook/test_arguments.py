@@ -19,8 +19,13 @@ def test_a_comment_may_follow_the_arguments() -> None:
     assert parse(RemoteMagics.connect_remote, "h:1#2").url == "h:1#2"
 
 
+def test_what_has_spaces_is_quoted() -> None:
+    args = parse(RemoteMagics.connect_remote, "h:1 --name \"my lab\" --token-file 'a b'")
+    assert (args.name, args.token_file) == ("my lab", "a b")
+
+
 def test_what_cannot_be_meant_is_a_value_error() -> None:
-    with pytest.raises(ValueError, match="unrecognized arguments: two"):
+    with pytest.raises(ValueError, match="unrecognized arguments: two; see  %remotes --help"):
         parse(RemoteMagics.remotes, "two")
 
 

@@ -84,11 +84,10 @@ export class SessionTable {
     const texts = [session.index, session.name, `${STATE_SIGNS[session.state] ?? "?"} ${session.state}`,
       chainText(session), session.handles, sizeText(session.nbytes), session.calls];
     texts.forEach((text, index) => setText(row.children[index], String(text)));
+    row.children[1].title = session.name;
     row.lastElementChild.firstElementChild.setAttribute("aria-label", `Disconnect ${session.name}`);
   }
 }
-
-const NARROW = "\u00a0"; // a hop stays on one line
 
 /**
  * @typedef {{name: string, address: string, rtt: number}} Hop
@@ -99,7 +98,7 @@ const NARROW = "\u00a0"; // a hop stays on one line
  * @param {Hop} hop
  */
 export function hopText({ name, address, rtt }) {
-  return `${name === address ? "" : `${name} `}${address} (${durationText(rtt)})`.replaceAll(" ", NARROW);
+  return `${name === address ? "" : `${name} `}${address} (${durationText(rtt)})`;
 }
 
 /**
