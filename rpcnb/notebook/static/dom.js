@@ -86,3 +86,19 @@ export function onTheme(redraw) {
 export function colour(element, name) {
   return getComputedStyle(element).getPropertyValue(name).trim();
 }
+
+/**
+ * Say so when the kernel behind a view has gone: nothing in it works any more.
+ * @param {any} model
+ * @param {HTMLElement} root
+ * @returns {() => void} what ends it
+ */
+export function onGone(model, root) {
+  const tell = () => {
+    if (root.inert) return;
+    root.prepend(el("div", { class: "rx-gone", role: "status" }, "✕ the kernel has gone; this is how it was. Run the cell again for a live view."));
+    root.inert = true;
+  };
+  model.on("comm_live_update", tell);
+  return () => model.off("comm_live_update", tell);
+}

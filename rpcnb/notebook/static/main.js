@@ -1,6 +1,7 @@
 // What the widget loads: one module, which view it shows says the model.
 
 import { showCall } from "./call.js";
+import { onGone } from "./dom.js";
 import { showInspector } from "./inspector.js";
 import { channelOf, showPanel } from "./panel.js";
 
@@ -16,6 +17,11 @@ const VIEWS = {
 export default {
   /** @param {{model: any, el: HTMLElement}} context */
   render({ model, el: root }) {
-    return VIEWS[model.get("view")](model, root);
+    const end = VIEWS[model.get("view")](model, root);
+    const unwatch = onGone(model, root);
+    return () => {
+      unwatch();
+      end();
+    };
   },
 };

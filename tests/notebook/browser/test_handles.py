@@ -172,6 +172,15 @@ def test_a_session_is_left_by_a_click(notebook: Any) -> None:
 
 
 @pytest.mark.slow
+def test_a_view_says_that_its_kernel_has_gone(notebook: Any) -> None:
+    session = "window.jupyterapp.shell.currentWidget.context.sessionContext.session"
+    notebook.page.evaluate(f"{session}.kernel.restart()")
+    root = notebook.output(1).locator(".rx-root")
+    root.get_by_text("the kernel has gone").wait_for()
+    assert root.evaluate("(root) => root.inert")  # no button that does nothing
+
+
+@pytest.mark.slow
 def test_nothing_complained(notebook: Any) -> None:
     assert notebook.complaints == []
     assert notebook.outside == []
