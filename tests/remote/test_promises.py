@@ -22,6 +22,7 @@ from rpcnb.core.errors import (
     RpcnbError,
     SessionError,
 )
+from rpcnb.endpoint import recovery
 from rpcnb.endpoint.client.connect import open_session
 from rpcnb.endpoint.serving.server import Server
 from rpcnb.remote.client import Remote
@@ -355,7 +356,10 @@ def test_a_worker_that_dies_with_many_in_flight(server: Server) -> None:
     remote.close()
 
 
-def test_a_line_that_is_cut_with_many_in_flight(server: Server) -> None:
+def test_a_line_that_is_cut_with_many_in_flight(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "RESTART_PATIENCE", 0.2)
     host, _, port = server.url.rpartition("//")[2].rpartition(":")
     relay = Relay((host, int(port)), 0.05)
     remote = Remote(open_session(f"tcp://127.0.0.1:{relay.port}", token=server.token))
