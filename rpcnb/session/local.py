@@ -455,7 +455,7 @@ class LocalSession(RPCSession):
                 return
             self._closed = True
         self.state = SessionState.CLOSED
-        for call in list(self._calls.values()):
+        for call in reversed(list(self._calls.values())):  # what waits before what it waits for
             call.cancel()
         for entry in self.handles.entries():
             if entry.type_code is TypeCode.ITERATOR:
