@@ -50,8 +50,8 @@ AWAY, BACK = b"a", b"b"
 KILL_AFTER = 5.0
 """Seconds a worker gets to end after SIGTERM."""
 _PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None)
-"""Found once, not by each worker."""
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+"""Looked up once, not by each worker."""
 
 
 class Closable(Protocol):
@@ -358,7 +358,7 @@ def _kill_group(leader: int) -> None:
 
 def _die_with(parent: int) -> None:
     """Be ended when the zygote is killed outright (Linux; elsewhere workers see their peer go)."""
-    if sys.platform == "linux":
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # killed before this was arranged
             os._exit(1)
