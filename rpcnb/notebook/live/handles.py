@@ -63,6 +63,7 @@ class HandleLog:
         self._buffers: dict[int, list[HandleLife]] = {}
         self._sizes: dict[int, int] = {}
         self._changed: set[int] = set()
+        self._gone: deque[int] = deque(maxlen=KEPT_DEAD)  # who looks again is told everything
         self.made = 0
         """Handles there ever were."""
         self.folded = 0
@@ -108,6 +109,12 @@ class HandleLog:
         self._changed = set()
         return [life.as_plain() for life in sorted(changed, key=lambda life: life.born)]
 
+    def take_gone(self) -> list[int]:
+        """Return the numbers of those that were dropped since the last time."""
+        gone = list(self._gone)
+        self._gone.clear()
+        return gone
+
     def _enter(self, life: HandleLife, size: int) -> None:
         if life.handle in self._lives:
             return  # an event that was on its way when `begin` looked
@@ -149,4 +156,5 @@ class HandleLog:
         if len(self._dead) > KEPT_DEAD:
             oldest = self._dead.popleft()
             del self._lives[oldest]
+            self._gone.append(oldest)
             self.folded += 1

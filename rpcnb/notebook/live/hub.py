@@ -169,6 +169,7 @@ class Hub:
         """Return what the slower views show."""
         found: dict[str, Any] = {
             "handles": self._handles.take_changes(),
+            "buried": self._handles.take_gone(),
             "copies": self._take_copies(),
         }
         bar, table = self.session(), sessions()

@@ -56,6 +56,10 @@ export class Store {
     for (const call of message.calls ?? []) this.calls.set(call.id, call);
     for (const id of message.gone ?? []) this.calls.delete(id);
     for (const handle of message.handles ?? []) this.handles.set(handle.handle, handle);
+    for (const id of message.buried ?? []) {
+      this.handles.delete(id);
+      this.why.delete(id);
+    }
     if (message.calls || message.gone) changed.add("calls");
     if (message.handles) {
       changed.add("handles");

@@ -69,6 +69,7 @@ def test_old_ribbons_are_folded_and_counted() -> None:
         log.note(HandleFreed(0, handle))
     assert (log.made, log.folded, log.alive()) == (KEPT_DEAD + 2, 2, 0)
     assert len(log.rows()) == KEPT_DEAD
+    assert (log.take_gone(), log.take_gone()) == ([0, 1], [])  # the browser drops them, too
 
 
 @given(st.lists(st.tuples(st.integers(1, 8), st.integers(0, 3), st.integers(0, 50)), max_size=40))

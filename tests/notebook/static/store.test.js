@@ -15,6 +15,14 @@ test("a snapshot replaces, changes add, and each says what changed", () => {
   assert.equal(store.calls.size + store.handles.size, 0);
 });
 
+test("what the kernel dropped is dropped here", () => {
+  const store = new Store(() => 0);
+  store.apply({ type: "changes", handles: [{ handle: 1 }, { handle: 2 }] });
+  store.apply({ type: "why", handle: 1, held: ["a"] });
+  store.apply({ type: "changes", handles: [{ handle: 3 }], buried: [1] });
+  assert.deepEqual([[...store.handles.keys()], store.why.size], [[2, 3], 0]);
+});
+
 test("answers to clicks are kept", () => {
   const store = new Store(() => 0);
   assert.deepEqual([...store.apply({ type: "why", handle: 3, held: ["a"] })], ["held"]);
