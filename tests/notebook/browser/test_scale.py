@@ -20,11 +20,18 @@ from rpcnb.core.events import EVENTS, CallChanged, CallPhase, HandleIssued
 from time import monotonic
 index, now = remote.session.table_index, monotonic()
 for n in range({HANDLES}):
-    EVENTS.emit(HandleIssued(index, 100_000 + n, "array", 1000 + n % 5000, "<f4[250]", 0, now - n / 1000))
+    EVENTS.emit(HandleIssued(index, 100_000 + n, "array", 1000 + n % 5000, "f32[250]", 0, now - n / 1000))
 for n in range({CALLS}):
     EVENTS.emit(CallChanged(index, 100_000 + n, "lab.work", CallPhase.SENT, time=now - n))
     EVENTS.emit(CallChanged(index, 100_000 + n, "lab.work", CallPhase.FINISHED, time=now - n + 0.5))
 """
+BURY = f"""
+from rpcnb.core.events import HandleFreed
+for n in range({HANDLES}):
+    EVENTS.emit(HandleIssued(index, 200_000 + n, "array", 1000, "f32[250]", 0, now))
+    EVENTS.emit(HandleFreed(index, 200_000 + n))
+"""
+"""As many as are kept when they have gone: from here on, one more is one less."""
 CHURN = """
 import time
 end = time.monotonic() + {seconds}
@@ -114,6 +121,7 @@ def test_updates_are_short_and_memory_is_steady_for_ten_minutes(
     notebook = fill(open_notebook, lab_address)
     notebook.output(1).locator(".rx-root").evaluate(WATCH)
     thread = MainThread(notebook.page)
+    notebook.execute(4, BURY)
     notebook.execute(3, CHURN.format(seconds=60), timeout=120)
     before = thread.heap()
     notebook.write(3, CHURN.format(seconds=SECONDS))

@@ -1,19 +1,24 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rpcnb
 from rpcnb.core.events import (
     CallChanged,
     CallPhase,
     CopyProgress,
+    HandleFreed,
     HandleIssued,
     SessionChanged,
     SessionState,
 )
 from rpcnb.endpoint.client.connect import open_session
+from rpcnb.notebook.live import handles
 from rpcnb.notebook.live.hub import Hub, sessions, survey
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_a_snapshot_has_what_was_there_before(remote: rpcnb.Remote) -> None:
@@ -61,6 +66,19 @@ def test_the_end_of_a_session_ends_its_calls_and_handles(remote: rpcnb.Remote) -
     assert [(c["phase"], c["detail"]) for c in found["calls"]] == [("lost", "lost")]
     assert [h["lost"] for h in found["handles"]] == [True]
     assert not hub.moving()
+
+
+def test_ribbons_that_were_dropped_are_told(
+    remote: rpcnb.Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handles, "KEPT_DEAD", 1)
+    hub = Hub(remote)
+    for number in (98, 99):
+        hub.feed(HandleIssued(hub.index, number, "array", 8, "f8[1]"))
+        hub.feed(HandleFreed(hub.index, number))
+    found: Any = hub.changes()
+    assert found["buried"] == [98]
+    assert [row["handle"] for row in found["handles"]] == [99]
 
 
 def test_an_empty_table_of_sessions_is_told(remote: rpcnb.Remote) -> None:
