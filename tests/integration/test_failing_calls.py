@@ -111,11 +111,12 @@ def run(server, fail_at, kind: str, ks, calls: int) -> tuple[int, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["reset", "no buffers", "half"])
+@pytest.mark.parametrize("kind", ["reset", "no buffers"])
 def test_a_call_that_fails_somewhere_does_no_harm(server, eventually, fail_at, kind) -> None:
-    refused, back = run(server, fail_at, kind, range(2, 40, 4), 10)
+    refused, back = run(server, fail_at, kind, range(2, 40, 7), 10)
     assert eventually(lambda: server.workers() == [], timeout=10.0)
-    assert (refused > 0, back > 0) == (kind != "half", kind != "half")
+    assert refused > 0
+    assert back > 0
 
 
 @pytest.mark.nightly
