@@ -267,8 +267,8 @@ class Notebook:
         button.locator("jp-button, button").first.click()
 
     def save(self) -> None:
-        self.page.keyboard.press("Control+s")
-        self.page.wait_for_timeout(500)
+        """Save it; return when it is in its file."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.save()")
 
     def sources(self) -> list[str]:
         """Return the source of each cell: what a stray key would change."""
