@@ -27,11 +27,14 @@ from rpcnb.wire.journal import read_resume, resume_frame
 from rpcnb.wire.resumable import ResumableV1
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rpcnb.core.deadline import Deadline
     from rpcnb.endpoint.handler import Handler
     from rpcnb.endpoint.outbox import Outbox
     from rpcnb.transport.base import Transport
     from rpcnb.wire.base import WireProtocol
+    from rpcnb.wire.messages import Buffer
 
 LONGEST_AUTOPSY = 10.0
 """Seconds that `Handler.on_closed` may take."""
@@ -178,13 +181,16 @@ class Resuming(Turns):
         return protocol
 
     def _enter_transport(self, transport: Transport, epoch: int, received: int) -> None:
-        resume = partial(self._resumable().resume, epoch, received)
+        def resume() -> Sequence[Buffer]:
+            try:
+                return self._resumable().resume(epoch, received)
+            except ProtocolError:
+                self.leave_reading()
+                raise
+
+        # Once `_be_ready` has let others read, an error in what is sent is none of the lock's.
         self._reading.acquire()
-        try:
-            self.outbox.restart(transport, resume, partial(self._be_ready, transport))
-        except ProtocolError:  # of `resume`
-            self.leave_reading()
-            raise
+        self.outbox.restart(transport, resume, partial(self._be_ready, transport))
 
     def _be_ready(self, transport: Transport) -> None:
         """Let whoever waits read again."""
