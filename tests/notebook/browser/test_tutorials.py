@@ -23,6 +23,7 @@ TUTORIALS = [
     "02_arrays.ipynb",
     "03_async_progress_cancel.ipynb",
     "06_sessions_and_chains.ipynb",
+    "07_tvm_device.ipynb",
 ]
 PATIENCE = 50.0
 """Seconds in which all have run."""
@@ -89,6 +90,7 @@ def test_all_run_without_complaint_and_stay_on_this_machine(
     check_arrays(Outputs(opened[TUTORIALS[1]].path))
     check_calls(Outputs(opened[TUTORIALS[2]].path))
     check_sessions(Outputs(opened[TUTORIALS[3]].path))
+    check_tvm_device(Outputs(opened[TUTORIALS[4]].path))
 
 
 def check_quickstart(shown: Outputs) -> None:
@@ -148,3 +150,10 @@ def check_sessions(shown: Outputs) -> None:
     assert "killed by SIGKILL" in shown["near.fn.crash()"]
     assert "0 handles" in shown["near.handles"]
     assert "array([0, 1, 2])" in shown["local:"]
+
+
+def check_tvm_device(shown: Outputs) -> None:
+    """See that a TVM server was there; tests/tvm/test_notebook.py looks at the rest."""
+    assert shown["add_one(41)"] == "42"
+    assert "rpc.test.addone" in shown["remote.handles"]
+    assert "CopyFrom" in shown["rpcnb.tvm.trace"]
