@@ -182,6 +182,8 @@ class FaultProxy:
             mine = sorted((f for f in faults if f.direction == direction), key=lambda f: f.at)
             work = partial(self._pump, pair, direction, source, sink, mine)
             threading.Thread(target=work, name="rpcnb-proxy", daemon=True).start()
+        if not self._open.is_set():  # looked at after adding, as `shut` closes before it looks
+            pair.end("cut")
 
     def _pump(
         self,

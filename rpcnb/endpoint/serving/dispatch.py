@@ -276,7 +276,7 @@ class Dispatcher(Serving):
         return False if api is None else api.get_attr(device, DeviceAttr(kind))
 
     def _stream_wait(self, message: StreamWait) -> None:
-        if self._due and not message.stream:
+        if not message.stream and self._due is not None and self._due.comes_first():
             self._due.put(message)
         else:
             self._start_stream_wait(message)
@@ -303,10 +303,10 @@ class Dispatcher(Serving):
 
     def on_free(self, handles: Sequence[tuple[int, int, int]]) -> None:
         """Free what the peer gave up, after the calls that came before."""
-        if self._due:
-            self._due.put(FreeHandles(tuple(handles)))
-        elif self._due is None:
+        if self._due is None:
             self._free_behind(handles)
+        elif self._due.comes_first():
+            self._due.put(FreeHandles(tuple(handles)))
         else:
             self._free(handles)
 

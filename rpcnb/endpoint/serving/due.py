@@ -8,6 +8,7 @@ that came after a call are kept behind it: a call must find the handles it was g
 from __future__ import annotations
 
 from collections import deque
+from threading import get_ident
 from typing import TYPE_CHECKING, TypeAlias
 
 from rpcnb.core.deadline import Deadline
@@ -45,6 +46,8 @@ class DueQueue(Pending):
     def __init__(self, limit: int) -> None:
         super().__init__(WORK)
         self.inbox = deque()
+        self.thread = 0
+        """The thread that waits; none yet."""
         self._limit = limit
         self._serve: Callable[[], None] = self.run
         self._start: Callable[[Due], None]
@@ -73,6 +76,14 @@ class DueQueue(Pending):
 
     def __len__(self) -> int:
         return len(self.inbox)
+
+    def comes_first(self) -> bool:
+        """Tell whether anything comes before what this thread has just read.
+
+        What another thread reads comes behind the call that the waiting one has taken out, and perhaps
+        has not even begun: that must find the handles it was given.
+        """
+        return bool(self.inbox) or get_ident() != self.thread
 
     def put(self, message: Due) -> None:
         """Queue a message.

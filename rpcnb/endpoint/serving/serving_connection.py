@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 from rpcnb.endpoint.connection import Connection
@@ -34,6 +35,7 @@ class ServingConnection(Connection):
 
     def serve(self, work: DueQueue) -> None:
         """Wait for work, and do it, on this thread until the connection ends."""
+        work.thread = get_ident()
         self.pending[work.id] = work  # so that the connection's end ends the waiting, too
         if self.reason is not None:  # looked at after storing, as `end` stores before it looks
             return

@@ -116,6 +116,33 @@ def test_what_a_call_reads_meanwhile_is_served_after_it(worker, registry) -> Non
     assert told == [True, 1, 2]
 
 
+def test_what_is_given_up_during_a_call_is_freed_behind_it(worker, registry) -> None:
+    running, go = threading.Event(), threading.Event()
+    held: list[object] = []
+
+    def look() -> int:
+        running.set()
+        go.wait(WAIT)
+        held.append(worker.session.statistics()["handles"])
+        return 1
+
+    registry.add("t.look", look)
+    function, echo = map(worker.client.get_function, ("t.look", "t.echo"))
+    array = worker.client.call_func(worker.client.get_function("t.zeros"), (8,))
+    before = worker.session.statistics()["handles"]
+    ended = threading.Event()
+    worker.client.async_call_func(function, (), {}, lambda *_: ended.set())
+    assert running.wait(WAIT)
+    worker.client.free_handle(array.handle, array.type_code)
+    worker.client.flush_released()
+    assert worker.client.ping() < WAIT, "who reads has read that, too"
+    go.set()
+    assert ended.wait(WAIT)
+    assert held == [before]
+    assert worker.client.call_func(echo, (1,)) == 1
+    assert worker.session.statistics()["handles"] == before - 1
+
+
 def test_a_connection_that_has_ended_serves_nothing(registry) -> None:
     worker = Worker(registry)
     worker.client.shutdown()
