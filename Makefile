@@ -34,7 +34,7 @@ test-torch: $(TORCH)/.made
 
 # Of core, wire, session and endpoint; fails under 95 %.  What runs there is slower under a tracer.
 coverage: $(VENV)/.has-test
-	$(BIN)/python -m pytest --cov --timeout 300 -m "not nightly and not storm" $(COVERED) $(ARGS)
+	$(BIN)/python -m pytest --cov --timeout 300 -m "not nightly and not untraced" $(COVERED) $(ARGS)
 
 # Guided by what it covers, a minute for each: `make fuzz SECONDS=1800` in a quiet hour.
 SECONDS := 60

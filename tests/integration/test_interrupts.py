@@ -158,7 +158,7 @@ def storm(server, presses: int) -> None:
     assert (in_flight, last) == (0, 5), report
 
 
-@pytest.mark.storm
+@pytest.mark.untraced
 def test_200_interrupts_at_random_moments_never_give_a_wrong_answer(server) -> None:
     storm(server, 200)
 

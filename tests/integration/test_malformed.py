@@ -120,6 +120,7 @@ def before_the_proof(server, remote, amount: int) -> None:
         assert broker.num_fds() <= fds + 2
 
 
+@pytest.mark.untraced  # it measures memory
 def test_15_000_malformed_greetings_reach_nothing(server, remote) -> None:
     before_the_proof(server, remote, 15_000)
 

@@ -257,7 +257,7 @@ def weather(make_gate: Callable[..., Gate], rounds: int) -> tuple[int, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.storm
+@pytest.mark.untraced
 def test_no_interrupt_escapes_in_thousands(make_gate) -> None:
     finished, interrupted = weather(make_gate, 5000)
     assert finished + interrupted == 5000
@@ -265,7 +265,7 @@ def test_no_interrupt_escapes_in_thousands(make_gate) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.storm
+@pytest.mark.untraced
 def test_no_interrupt_escapes_on_another_thread() -> None:
     results: list[tuple[int, int]] = []
     thread = threading.Thread(target=lambda: results.append(weather(ThreadGate, 5000)))
