@@ -17,14 +17,14 @@ from rpcnb.core.errors import LocalProtocolError, TransportError
 from rpcnb.session.timers import TIMERS
 from rpcnb.transport.sockets import wait_for_any
 from rpcnb.wire.base import Prepared
-from rpcnb.wire.messages import FreeHandles
+from rpcnb.wire.messages import FreeHandles, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rpcnb.transport.base import Transport
     from rpcnb.wire.base import WireProtocol
-    from rpcnb.wire.messages import Buffer, Kind
+    from rpcnb.wire.messages import Buffer
 
 FREE_BATCH = 1000
 """Handles given up in one message; a list in a header holds 1,024 items."""
@@ -260,7 +260,12 @@ class Outbox:
                 batch.append(self._released.popleft())
         except IndexError:  # another thread's finalizers append meanwhile: no length to trust
             pass
-        return self._protocol.prepare(FreeHandles(tuple(batch))) if batch else None
+        if not batch:
+            return None
+        header = self._protocol.quick_free(batch)
+        if header is None:
+            return self._protocol.prepare(FreeHandles(tuple(batch)))
+        return Prepared(Kind.FREE_HANDLES, 0, header, (), 0)
 
     def _collect(self) -> list[Buffer]:
         buffers: list[Buffer] = []

@@ -18,7 +18,7 @@ from rpcnb.core.values import PLAIN_TYPES, ArrayRef
 from rpcnb.endpoint.connection import SEND_AHEAD
 from rpcnb.session.base import CallStatus, HostBuffer
 from rpcnb.wire.base import State
-from rpcnb.wire.messages import CallFunc, CopyFromRemote, CopyToRemote, Ping
+from rpcnb.wire.messages import CopyFromRemote, CopyToRemote, Ping
 
 PIECES_AHEAD = 8
 """Pieces of bulk data that may be on their way."""
@@ -28,7 +28,7 @@ CREDIT_POLL = 0.1
 """Seconds between looks whether anybody wants the rest."""
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rpcnb.core.values import Value
     from rpcnb.endpoint.connection import Connection
@@ -195,9 +195,9 @@ def request_pieces(
     connection.send_request(pending, message)
 
 
-def buffers_in(message: CallFunc) -> tuple[int, ...]:
+def buffers_in(args: tuple[Value, ...], kwargs: Mapping[str, Value]) -> tuple[int, ...]:
     """Return the numbers of the buffers that the arguments of a call lie in."""
-    values = (*message.args, *message.kwargs.values()) if message.kwargs else message.args
+    values = (*args, *kwargs.values()) if kwargs else args
     if PLAIN_TYPES.issuperset(map(type, values)):
         return ()
     found: list[int] = []

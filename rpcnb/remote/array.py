@@ -321,6 +321,9 @@ class RemoteArray(ArrayMethods, HandleProxy):
     def lowered_for(self, remote: Remote) -> Value:
         """Return the ref for a call of any function, which may write to it; see `Proxy`."""
         self._content = None
+        owner = self.owner
+        if self._promise is None and self._remote is remote and not owner.freed:
+            return owner.ref  # as below, without its four calls
         return super().lowered_for(remote)
 
     def ref_for(self, remote: Remote) -> Value:

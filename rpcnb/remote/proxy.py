@@ -18,6 +18,11 @@ class Proxy(ABC):
     """Something that belongs to one session.  Hashed and compared by identity."""
 
     _remote: Remote
+    classes: ClassVar[set[type]] = set()
+    """All of them: `isinstance` of an abstract class is Python code, and arguments are asked often."""
+
+    def __init_subclass__(cls) -> None:
+        Proxy.classes.add(cls)
 
     @property
     def remote(self) -> Remote:
@@ -36,7 +41,8 @@ class Proxy(ABC):
         InvalidHandle
             It belongs to another session, or was freed.
         """
-        self._check_session(remote)
+        if self._remote is not remote:  # two may share a session
+            self._check_session(remote)
         return self.lowered()
 
     def _check_session(self, remote: Remote) -> None:
@@ -65,6 +71,7 @@ class HandleProxy(Proxy):
     """Class of a ref -> class of its proxy."""
 
     def __init_subclass__(cls, *, ref: type | None = None) -> None:
+        super().__init_subclass__()
         if ref is not None:
             HandleProxy.by_ref[ref] = cls
 

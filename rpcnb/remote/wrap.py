@@ -101,8 +101,9 @@ def lower(  # noqa: PLR0911 -- one for each kind of value
     """
     if type(value) in PLAIN_TYPES:
         return value
-    if isinstance(value, Proxy):
-        return value.lowered_for(remote)
+    if type(value) in Proxy.classes:
+        lowered: Value = value.lowered_for(remote)  # type: ignore[attr-defined] # a Proxy
+        return lowered
     if isinstance(value, list | tuple | dict):
         return _lower_container(value, remote, lent, depth)
     if isinstance(value, slice):
@@ -110,9 +111,9 @@ def lower(  # noqa: PLR0911 -- one for each kind of value
         return slice(*(lower(part, remote, lent, depth) for part in parts))
     if isinstance(value, EllipsisType | Device):
         return value
-    lowered = _lower_numpy(value)
-    if lowered is not None:
-        return lowered
+    of_numpy = _lower_numpy(value)
+    if of_numpy is not None:
+        return of_numpy
     for base, convert in _PLAIN_BASES.items():
         if isinstance(value, base):
             return convert(value)
@@ -190,6 +191,8 @@ def lift(value: Value, remote: Remote, lent: Lent | None = None) -> object:
     """
     if type(value) in PLAIN_TYPES:
         return value
+    if type(value) in HandleProxy.by_ref:
+        return HandleProxy.by_ref[type(value)](remote, RPCObjectRef(remote.session, value))
     owners = {ref.handle: RPCObjectRef(remote.session, ref) for ref in _refs(value)}
     return _lift(value, remote, owners, lent or {})
 

@@ -228,6 +228,8 @@ class Marshaller:
         """
         if type(value) in PLAIN_TYPES:
             return value
+        if type(value) in OWNED_REFS:
+            return self._handles.get(value.handle, value.type_code)
         return self._lift(value, call_back, 0)
 
     def _lift(self, value: Any, call_back: CallBack, depth: int) -> Any:
@@ -308,7 +310,7 @@ def type_name(kind: type) -> str:
 def summarize(obj: object) -> str:
     """Return a short ``repr``.  The code behind it is foreign: it may raise, and say anything."""
     try:
-        text = _SHORT.repr(obj)
+        text = repr(obj) if type(obj).__repr__ is object.__repr__ else _SHORT.repr(obj)
     except Exception as error:  # noqa: BLE001
         text = f"<{type_name(type(obj))}, whose repr raised {type(error).__name__}>"
     return _sendable(text)[:_TEXT]

@@ -37,10 +37,12 @@ class RPCObjectRef:
     session is the parent's, and is silent when the session is gone.
     """
 
-    __slots__ = ("__weakref__", "_live", "_pid", "_session", "ref")
+    __slots__ = ("__weakref__", "_live", "_pid", "_session", "freed", "ref")
 
     def __init__(self, session: RPCSession | None, ref: Ref) -> None:
         self.ref: Any = ref
+        self.freed = False
+        """Whether the handle was given up; a temporary's never is.  To be read only."""
         self._session = session
         self._live: dict[int, weak[RPCObjectRef]] | None = None
         if session is None:
@@ -60,11 +62,6 @@ class RPCObjectRef:
         return self._session
 
     @property
-    def freed(self) -> bool:
-        """Whether the handle was given up.  A temporary's never is."""
-        return self._session is not None and self._live is None
-
-    @property
     def handle(self) -> Handle:
         """The handle.
 
@@ -82,7 +79,10 @@ class RPCObjectRef:
         """Give the handle up now.  Idempotent."""
         live, self._live = self._live, None
         # Two threads may come here at once; one of them finds the entry.
-        if live is None or live.pop(self.ref.handle, None) is None:
+        if live is None:
+            return
+        self.freed = True
+        if live.pop(self.ref.handle, None) is None:
             return
         session = self._session
         if session is None or self._pid != os.getpid():

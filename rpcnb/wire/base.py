@@ -92,8 +92,9 @@ class WireProtocol(ABC):
     ) -> bytes | None:
         """Encode a `CallFunc` of the simplest kind: `prepare` without its objects.
 
-        That is one of plain scalars, on the default stream, without a parent or a time-out. Most
-        messages are such calls and their results, and this spares each 1.5 µs of 3.
+        That is one of plain values and refs of the receiver's own (which go as their handles), on
+        the default stream, without a parent or a time-out. Most messages are such calls and their
+        results, and this spares each 1.5 µs of 3, or 6 of 8 where a ref is among them.
 
         Returns
         -------
@@ -104,12 +105,17 @@ class WireProtocol(ABC):
         return None
 
     def quick_return(self, value: Any) -> bytes | None:
-        """Encode likewise a `Return` of a plain scalar."""
+        """Encode likewise a `Return` of a plain value or a ref."""
         del value
         return None
 
+    def quick_free(self, handles: list[tuple[int, int, int]]) -> bytes | None:
+        """Encode likewise a `FreeHandles`."""
+        del handles
+        return None
+
     def received_short(self, nbytes: int) -> Sequence[Message | Short]:
-        """Do what `received` does; calls and results of plain scalars may come as plain tuples."""
+        """Do what `received` does; simple calls and results may come as plain tuples."""
         return self.received(nbytes)
 
     def quick_frame(self, kind: Kind, request: int, header: bytes) -> bytes | None:

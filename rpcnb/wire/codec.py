@@ -138,9 +138,21 @@ checked. What is of no scalar type comes out as something that no message may ho
 its limits takes 0.12 µs more."""
 
 
+def short_unpacker(decode: Callable[[int, bytes], Any]) -> Callable[[Buffer], Any]:
+    """Return what `unpack_scalars` is, but that `decode` makes something of extensions."""
+    return partial(msgpack.unpackb, ext_hook=decode)
+
+
 def extension(code: Code, content: bytes) -> Any:
     """Return an object that `pack` packs as an extension."""
     return msgpack.ExtType(code, content)
+
+
+quick_extension: Callable[[tuple[Code, bytes | None]], Any] = partial(
+    tuple.__new__, msgpack.ExtType
+)
+"""`extension` of a pair, unchecked, which takes 0.1 µs less of 0.3; packers refuse what is no pair of
+these types."""
 
 
 def _scalar(value: Any) -> Any:

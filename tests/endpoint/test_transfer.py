@@ -12,7 +12,6 @@ from rpcnb.core.values import ArrayRef, Handle
 from rpcnb.endpoint.connection import SEND_AHEAD
 from rpcnb.endpoint.transfer import buffers_in, host_view
 from rpcnb.session.base import CallStatus
-from rpcnb.wire.messages import CallFunc
 
 WAIT = 10.0
 
@@ -57,7 +56,7 @@ def ref(base: int) -> ArrayRef:
     ],
 )
 def test_the_buffers_of_a_call_are_found_wherever_they_are(args, kwargs, found) -> None:
-    assert buffers_in(CallFunc(1, 2, args, kwargs)) == found
+    assert buffers_in(args, kwargs) == found
 
 
 class Outcome:

@@ -4,7 +4,6 @@ import threading
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given, strategies as st
 
 from rpcnb.core.errors import (
     EncodeError,
@@ -211,38 +210,7 @@ def test_after_goodbye_what_was_on_its_way_is_still_read():
     assert feed(client, on_its_way) == [Return(1, 5)]
 
 
-# --- the express lane: what it sends means the same, or it sends nothing --------------------------
-
-SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.binary()
-)
-
-
-@given(st.lists(SCALARS), st.dictionaries(st.text(), SCALARS))
-def test_a_quick_call_arrives_as_the_call_it_is(args, kwargs):
-    wire = WireV1(Side.CLIENT)
-    header = wire.quick_call(2, tuple(args), kwargs)
-    assume(header is not None)
-    data = wire.quick_frame(Kind.CALL_FUNC, 1, header)
-    assert WireV1(Side.SERVER).receive_data(data) == [CallFunc(1, 2, tuple(args), kwargs)]
-
-
-@given(SCALARS)
-def test_a_quick_result_arrives_as_the_result_it_is(value):
-    wire = WireV1(Side.SERVER)
-    header = wire.quick_return(value)
-    assume(header is not None)
-    data = wire.quick_frame(Kind.RETURN, 1, header)
-    assert WireV1(Side.CLIENT).receive_data(data) == [Return(1, value)]
-
-
-@pytest.mark.parametrize("value", [1 << 64, 1j, "\ud800", "x" * 5000, [1], ...])
-def test_what_is_not_plain_and_short_takes_the_general_way(value):
-    wire = WireV1(Side.CLIENT)
-    assert wire.quick_call(2, (value,), {}) is None
-    assert wire.quick_call(2, (), {"name": value}) is None
-    assert wire.quick_return(value) is None
-    assert wire.quick_call(2, (1,), {}) is not None, "and does no harm to the next"
+# --- the express lane -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("state", [State.CLOSING, State.CLOSED])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from rpcnb.endpoint.client.interrupt import StopWaiting
 from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.pending import Pending
+from rpcnb.endpoint.transfer import buffers_in
 from rpcnb.endpoint.turns import ConnectionCut
 from rpcnb.session.base import CallObserver, CallStatus
 from rpcnb.wire.messages import Kind
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
     from rpcnb.wire.messages import ShortReturn
 
 _CALL_FUNC = Kind.CALL_FUNC
+Trip: TypeAlias = "tuple[int, CallObserver, tuple[Value, ...], dict[str, Value]]"
+"""Id, observer and arguments of a call."""
 
 
 class ClientConnection(Connection):
     """A connection whose main thread makes round trips.
 
-    A request is known to other threads by its `Pending`. Most calls need none: plain values go there, and
-    the next receive brings a plain value back, which nobody else could have received, as this thread
+    A request is known to other threads by its `Pending`. Most calls need none: simple values go there, and
+    the next receive brings a simple value back, which nobody else could have received, as this thread
     holds the reading. That takes 4 µs less of 20. As soon as anything else happens (Ctrl-C, another
     message, a cut), the request *stays*, with a `Pending`, and is waited for like any other.
     """
@@ -40,7 +43,7 @@ class ClientConnection(Connection):
         released: deque[tuple[int, int, int]] | None = None,
     ) -> None:
         super().__init__(transport, protocol, handler, released)
-        self._trip: list[tuple[int, CallObserver]] = []
+        self._trip: list[Trip] = []
         """The request of the trip under way. Whoever pops it decides what becomes of it: the trip, or
         a signal handler in its midst."""
         self._stayed: Pending | None = None
@@ -65,7 +68,7 @@ class ClientConnection(Connection):
             return None
         try:
             number = next(self._ids)
-            self._trip.append((number, observer))
+            self._trip.append((number, observer, args, kwargs))
             if self.reason is not None or not self._send_quick(_CALL_FUNC, number, header):
                 self._forget(number)
                 return None
@@ -101,10 +104,12 @@ class ClientConnection(Connection):
         Main thread only; may be called by a signal handler.
         """
         try:
-            number, observer = self._trip.pop()
+            number, observer, args, kwargs = self._trip.pop()
         except IndexError:
             return self._stayed
-        pending = self._stayed = self.pending[number] = Pending(number, None, observer)
+        pending = self._stayed = Pending(number, None, observer)
+        pending.arrays = buffers_in(args, kwargs)
+        self.pending[number] = pending
         if self.reason is not None and self.pending.pop(number, None) is not None:
             # Looked at after storing, as `end` stores before it looks.
             pending.resolve(CallStatus.LOST, self.told or self.reason)
@@ -114,3 +119,11 @@ class ClientConnection(Connection):
     def requests_under_way(self) -> int:
         """How many requests are not answered yet."""
         return len(self.pending) + len(self._trip)
+
+    def streams_using(self, base: int) -> set[int]:
+        """Return the streams of calls under way that were given an array in that buffer."""
+        found = {pending.stream for pending in list(self.pending.values()) if pending.uses(base)}
+        for _, _, args, kwargs in list(self._trip):
+            if base in buffers_in(args, kwargs):
+                found.add(0)
+        return found

@@ -155,8 +155,7 @@ class SocketCopies(AskingSession):
         """Copy between the user's memory and shared memory: nothing is sent."""
         if self._connection.reason is not None:
             raise self._connection.reason.with_traceback(None)
-        if self._connection.pending:
-            self._settle(array)
+        self._settle(array)
         if EVENTS.subscriptions or len(source) > STEP:
             with self._shield:
                 pending = self._open_copy(direction)
@@ -181,8 +180,7 @@ class SocketCopies(AskingSession):
 
         Others may go on: a new array can be filled while a long call runs.
         """
-        if not array.base or not self._connection.pending:
+        if not array.base or not self._connection.requests_under_way:
             return
-        streams = {p.stream for p in list(self._connection.pending.values()) if p.uses(array.base)}
-        for stream in streams:
+        for stream in self._connection.streams_using(array.base):
             self.ask(lambda number, s=stream: StreamWait(number, str(array.device), s))  # type: ignore[misc]

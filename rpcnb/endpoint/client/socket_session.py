@@ -180,12 +180,17 @@ class SocketSession(SocketCopies, QueueingSession):
                 self._calls += 1
                 status, value = _RETURNED, reply[1]
             else:
-                pending = reply or self._start(func, args, kwargs, None, options, observer)  # type: ignore[assignment] # no tuple
+                if reply is None:
+                    pending = self._start(func, args, kwargs, None, options, observer)
+                else:
+                    self._calls += 1
+                    pending = reply  # type: ignore[assignment] # no tuple
                 self._waiter.wait_shielded(pending, func.info.name)
                 status, value = pending.status, pending.value
         finally:
             shield.put_down()
         if shield.count:
+            release_refs(value, self)
             shield.raise_held()
         return value if status is _RETURNED else raise_or_return(status, value)
 
@@ -247,6 +252,9 @@ class SocketSession(SocketCopies, QueueingSession):
         pending = connection.open_request(on_end, observer)
         if type(observer) is WatchedCall:
             observer.sent(pending.id)
+        if kwargs or not PLAIN_TYPES.issuperset(map(type, args)):
+            pending.stream = options.stream
+            pending.arrays = transfer.buffers_in(args, kwargs or _NO_KWARGS)
         if (
             options is DEFAULT_OPTIONS
             and not parent
@@ -262,9 +270,6 @@ class SocketSession(SocketCopies, QueueingSession):
             options.timeout,
             parent,
         )
-        if kwargs or not PLAIN_TYPES.issuperset(map(type, args)):
-            pending.stream = options.stream
-            pending.arrays = transfer.buffers_in(message)
         connection.send_request(pending, message)
         return pending
 

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from rpcnb.wire.messages import ShortCall
 
 _RETURNED = CallStatus.RETURN
+_TYPE_CODES = {int(code): code for code in TypeCode}  # an enum's own look-up is Python code
 
 
 class Dispatcher(Serving):
@@ -191,7 +192,8 @@ class Dispatcher(Serving):
             self.calls.came(number)
         if self.connection.being_read():
             self.calls.watch()
-        outcome = self.session.call_at_once(self._function(handle), args, kwargs, served)
+        function = self._functions.get(handle) or self._function(handle)
+        outcome = self.session.call_at_once(function, args, kwargs, served)
         if outcome is None:
             self._start(CallFunc(*call))
             return
@@ -321,7 +323,7 @@ class Dispatcher(Serving):
         for handle, type_code, count in handles:
             self._functions.pop(handle, None)
             self._beside.pop(handle, None)
-            self.session.free_handle(Handle(handle), TypeCode(type_code), count)
+            self.session.free_handle(Handle(handle), _TYPE_CODES[type_code], count)
 
     def upload_target(self, message: CopyToRemote) -> memoryview:
         """Say where a piece of an upload goes."""

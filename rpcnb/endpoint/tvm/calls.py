@@ -143,8 +143,12 @@ class Caller:
         check_options(kwargs, options)
         name = func.info.name or "the call"
         if held.run is not None:
-            return Prepared(name, held, list(args))
+            return Prepared(name, held, [self._in_full(value) for value in args])
         return Prepared(name, held, [self._lower(value) for value in args])
+
+    def _in_full(self, value: Value) -> Value:
+        """Return an array's ref with all that is known of it: a caller may have sent its handle alone."""
+        return self._session.held(value).ref if isinstance(value, ArrayRef) else value
 
     def _lower(self, value: Value) -> TVMValue | DenseArray:
         if type(value) in _AS_IT_IS:

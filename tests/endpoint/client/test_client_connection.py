@@ -158,7 +158,7 @@ def test_what_cannot_be_sent_at_once_is_not_begun(served, connection) -> None:
 
 def test_who_stays_after_the_end_is_told_of_it(served, connection) -> None:
     served.client.shutdown()
-    connection._trip.append((7, CallObserver()))
+    connection._trip.append((7, CallObserver(), (), {}))
     pending = connection.stay()
     assert (pending.id, pending.status) == (7, CallStatus.LOST)
     assert isinstance(pending.value, SessionClosed)

@@ -1,0 +1,233 @@
+"""Short messages: calls of plain values and refs, their results, and the handles given up.
+
+Most messages are of these, and the general way (`Encoder`, `Decoder`, layouts) would take most of
+their time: 7 µs of 9 for a call that is given an array. What is here takes a message only if nothing
+about it is unusual, and leaves the rest to the general way, which also says what is wrong. What the
+one sends the other understands. A ref that a caller passes back goes as its handle alone, since who
+receives it has what the rest would describe.
+
+Rules for this file: nothing raises; None, or no message, means *the general way*.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from rpcnb.core.errors import DecodeError
+from rpcnb.core.values import OWNED_REFS, PLAIN_TYPES, ArrayRef, Handle, IteratorRef, ObjectRef
+from rpcnb.wire import fields as f
+from rpcnb.wire.base import WireProtocol
+from rpcnb.wire.codec import (
+    FORMAT_ERRORS,
+    INLINE_NBYTES,
+    quick_extension,
+    scalar_packer,
+    short_unpacker,
+    unpack_scalars,
+)
+from rpcnb.wire.encoder import RECORD_CODES
+from rpcnb.wire.layout import RECORDS
+from rpcnb.wire.messages import FreeHandles, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpcnb.core.device import Device
+    from rpcnb.core.dtype import DType
+    from rpcnb.core.limits import Limits
+    from rpcnb.wire.messages import Buffer, Short, ShortCall, ShortReturn
+
+Unpack: TypeAlias = "Callable[[Buffer], Any]"
+Make: TypeAlias = "Callable[[int, list[Any]], Short | FreeHandles | None]"
+
+_PLAIN = PLAIN_TYPES.issuperset
+_CODES = {cls: RECORD_CODES[cls] for cls in OWNED_REFS}
+_CLASSES: dict[int, type] = {code: cls for cls, code in _CODES.items()}
+_SIMPLE_TYPES = PLAIN_TYPES | frozenset(OWNED_REFS)
+_SIMPLE = _SIMPLE_TYPES.issuperset
+_STR = frozenset({str}).issuperset
+_NO_KWARGS: dict[str, Any] = {}
+_USUAL = 6
+"""Fields of a contiguous array that may be written to: the last two have their defaults."""
+_KNOWN = 512
+"""Refs, and kinds of arrays, that a connection remembers the checks of."""
+
+
+class ShortSending(WireProtocol):
+    """The part of a protocol that encodes short messages.  Thread-safe.
+
+    Parameters
+    ----------
+    limits : Limits
+        Of what is sent.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        # What fits into this has nothing in it that would have to travel beside the header, and
+        # cannot hold more or longer items than the limits allow.
+        self._small_nbytes = min(INLINE_NBYTES, limits.frame_header, limits.items, limits.string)
+        self._pack_scalars = scalar_packer()
+
+    def quick_call(
+        self, function: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> bytes | None:
+        """Encode a call of plain values and refs; see `WireProtocol.quick_call`."""
+        if function < 0:
+            return None
+        if not _PLAIN(map(type, args)):
+            if not _SIMPLE(map(type, args)):
+                return None
+            args = tuple([self._by_handle(arg) for arg in args])
+        if not kwargs:
+            return self._quick_header((function, args))
+        if not _STR(map(type, kwargs)):
+            return None
+        if not _PLAIN(map(type, kwargs.values())):
+            if not _SIMPLE(map(type, kwargs.values())):
+                return None
+            kwargs = {name: self._by_handle(arg) for name, arg in kwargs.items()}
+        return self._quick_header((function, args, kwargs))
+
+    def quick_return(self, value: Any) -> bytes | None:
+        """Encode a plain result, or a ref; see `WireProtocol.quick_return`."""
+        if type(value) in PLAIN_TYPES:
+            return self._quick_header((value,))
+        describe = _DESCRIPTIONS.get(type(value))
+        if describe is None:
+            return None
+        content = self._quick_header(describe(value))
+        return content and self._quick_header((quick_extension((_CODES[type(value)], content)),))
+
+    def quick_free(self, handles: list[tuple[int, int, int]]) -> bytes | None:
+        """Encode a `FreeHandles`; see `WireProtocol.quick_free`."""
+        return self._quick_header(([part for triple in handles for part in triple],))
+
+    def _by_handle(self, value: Any) -> Any:
+        code = _CODES.get(type(value))
+        return (
+            value if code is None else quick_extension((code, self._quick_header((value.handle,))))
+        )
+
+    def _quick_header(self, fields: tuple[Any, ...]) -> bytes | None:
+        # One packer for all threads: it runs no Python code, so none comes in between.
+        try:
+            header = self._pack_scalars(fields)
+        except FORMAT_ERRORS:  # an int of 80 bits, say: the general way knows what to do about it
+            header = None
+        if header is not None and len(header) <= self._small_nbytes:
+            return header
+        self._pack_scalars = scalar_packer()  # the old one's buffer is large, or holds a part
+        return None
+
+
+def _describe_array(ref: ArrayRef) -> tuple[Any, ...]:
+    """Return the fields as the layout has them; those of an unusual dtype no packer takes."""
+    device = ref.device.type, ref.device.index
+    usual = ref.handle, ref.shape, ref.dtype, device, ref.byte_offset, ref.base
+    if ref.strides is None and ref.writeable:
+        return usual
+    return (*usual, ref.strides, ref.writeable)
+
+
+_DESCRIPTIONS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
+    ArrayRef: _describe_array,
+    ObjectRef: lambda ref: (ref.handle, ref.type_name, ref.summary),
+    IteratorRef: lambda ref: (ref.handle, ref.name),
+}
+"""Refs that are results; the others are rare, or long."""
+
+
+class ShortDecoder:
+    """Decodes for one connection.  One thread at a time.
+
+    Parameters
+    ----------
+    limits : Limits
+        Of what is received; a header this short keeps most of them by its length.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        # Bound to what they need and not to `self`, which they would keep from being freed.
+        kind = lru_cache(_KNOWN)(partial(_array_kind, limits))
+        ref = partial(_ref, limits, kind)
+        self.kinds: dict[int, tuple[Unpack, Make]] = {
+            int(Kind.RETURN): (short_unpacker(ref), _return),
+            # The same refs come again and again: programs pass one array to many calls.
+            int(Kind.CALL_FUNC): (short_unpacker(lru_cache(_KNOWN)(ref)), _call),
+            int(Kind.FREE_HANDLES): (unpack_scalars, partial(_free, limits)),
+        }
+        """Kind -> what unpacks its header, and what makes a message of the request id and fields."""
+
+
+def _ref(limits: Limits, array_kind: Callable[..., Any], code: int, content: bytes) -> Any:
+    """Decode a ref.
+
+    Raises
+    ------
+    ValueError, TypeError
+        It is something else, or takes the general way.
+    """
+    cls, fields = _CLASSES.get(code), unpack_scalars(content)
+    if cls is None or type(fields) is not list or not fields:
+        raise ValueError(code)
+    try:
+        if len(fields) == 1:
+            return cls(f.natural(fields[0]))
+        if cls is ArrayRef and len(fields) == _USUAL:
+            handle, shape, dtype, device, offset, base = fields
+            shape, dtype, device = array_kind(tuple(shape), dtype, *device)
+            number = Handle(f.natural(handle))
+            return ArrayRef(number, shape, dtype, device, f.natural(offset), f.natural(base))
+        return cls(*RECORDS[cls].from_wire(fields, limits))
+    except DecodeError as error:
+        raise ValueError(code) from error
+
+
+def _array_kind(
+    limits: Limits, shape: tuple[Any, ...], *dtype_and_device: Any
+) -> tuple[tuple[int, ...], DType, Device]:
+    """Check what arrays of one kind have in common; equal ones (True and 1) become the first."""
+    dtype, *device = dtype_and_device
+    checked = RECORDS[ArrayRef].from_wire([0, list(shape), dtype, device], limits)
+    return checked[1], checked[2], checked[3]
+
+
+def _return(request: int, fields: list[Any]) -> ShortReturn | None:
+    """Return a result; None for what is not simple."""
+    return (request, fields[0]) if len(fields) == 1 and type(fields[0]) in _SIMPLE_TYPES else None
+
+
+def _call(request: int, fields: list[Any]) -> ShortCall | None:
+    """Return a call; None for one with anything that is not simple."""
+    if not 2 <= len(fields) <= 3:
+        return None
+    function, args = fields[0], fields[1]
+    if (
+        type(function) is not int
+        or function < 0
+        or type(args) is not list
+        or not _SIMPLE(map(type, args))
+    ):
+        return None
+    kwargs = _NO_KWARGS
+    if len(fields) == 3:
+        kwargs = fields[2]
+        if (
+            type(kwargs) is not dict
+            or not _STR(map(type, kwargs))
+            or not _SIMPLE(map(type, kwargs.values()))
+        ):
+            return None
+    return request, function, tuple(args), kwargs
+
+
+def _free(limits: Limits, request: int, fields: list[Any]) -> FreeHandles | None:
+    """Return what is given up; None when it is no such thing."""
+    if request or len(fields) != 1:
+        return None
+    try:
+        return FreeHandles(f.HANDLES.check(fields[0], limits))
+    except DecodeError:
+        return None
