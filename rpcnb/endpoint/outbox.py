@@ -193,10 +193,13 @@ class Outbox:
     def send_bulk(self, prepared: Prepared) -> None:
         """Send one piece of bulk data, after what is queued; block until it is sent."""
         with self._lock:
-            self._drain()
+            if self._queue:
+                self._drain()
             self._transmit(self._protocol.frame(prepared))
-            self._drain()
-        self.flush()
+            if self._queue:
+                self._drain()
+        if self._queue:
+            self.flush()
 
     def restart(
         self,

@@ -126,20 +126,22 @@ def send_pieces(
     When the peer reports an error, or the copy is stopped, the rest is not sent: a last, empty
     piece says so.
     """
-    credit = Credits(connection, lambda: pending.done)
     try:
-        _send_pieces(connection, pending, source, target, credit)
+        if len(source) <= SEND_AHEAD:
+            _send_piece(connection, pending, target, 0, source, last=True)
+            pending.observer.progress(len(source), len(source), "")
+        else:
+            _send_pieces(connection, pending, source, target)
     except LocalProtocolError:
         if connection.protocol.state is State.OPEN:  # else another thread closes, and resolves it
             raise
-    finally:
-        credit.close()
 
 
 def _send_pieces(
-    connection: Connection, pending: Pending, source: memoryview, target: ArrayRef, credit: Credits
+    connection: Connection, pending: Pending, source: memoryview, target: ArrayRef
 ) -> None:
     total, position, last = len(source), 0, False
+    credit = Credits(connection, lambda: pending.done)
     try:
         while not last and credit.wait():
             piece = source[position : position + SEND_AHEAD]
@@ -151,6 +153,7 @@ def _send_pieces(
     finally:
         if not last and connection.reason is None:
             _send_piece(connection, pending, target, position, memoryview(b""), last=True)
+        credit.close()
 
 
 def _send_piece(

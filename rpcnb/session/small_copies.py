@@ -12,10 +12,8 @@ if TYPE_CHECKING:
 
     from rpcnb.session.base import RPCSession
 
-MOST = 960
-"""Bytes of one write: with these a message still takes the express lane (`WireV1.quick_call`)."""
-MOST_READ = 4096
-"""Bytes of one read: what a reply carries in its header, and not beside it."""
+MOST = 4096
+"""Bytes of one of them: what a message of the express lane carries in its header."""
 
 
 def small_copies(session: RPCSession) -> dict[str, Callable[..., Any]]:
@@ -45,8 +43,8 @@ def small_copies(session: RPCSession) -> dict[str, Callable[..., Any]]:
 
 def _memory(session: RPCSession, handle: int, offset: int, nbytes: int) -> memoryview | None:
     """Return the bytes themselves, where they can be addressed."""
-    if not 0 <= nbytes <= MOST_READ:
-        raise ArrayMismatch(f"{nbytes:,} bytes are no small copy; {MOST_READ:,} at most")
+    if not 0 <= nbytes <= MOST:
+        raise ArrayMismatch(f"{nbytes:,} bytes are no small copy; {MOST:,} at most")
     memory = session.host_memory(Handle(handle))
     if memory is None:
         return None

@@ -72,7 +72,7 @@ class ResumableV1(WireV1):
         if not self._epoch < epoch <= NEWEST_EPOCH:
             raise RemoteProtocolError(f"epoch {epoch} after {self._epoch}")
         again = self.journal.again(received, epoch, self.frames_received)
-        self._epoch = self._quick_epoch = epoch
+        self._epoch = epoch
         self._acked = max(self._acked, received)
         self.resent_nbytes += sum(map(len, again))
         return again
@@ -82,8 +82,14 @@ class ResumableV1(WireV1):
             buffers = tuple(b if isinstance(b, bytes) else bytes(b) for b in buffers)
         self.journal.trim(self._acked)
         self.journal.keep_heavy(self.frames_sent, buffers)
-        self._quick_epoch = -1  # no frame: so all take the way on which `_check` looks after memory
+        self._watches_acks = True
         return buffers
+
+    def _acknowledged(self) -> None:
+        self._watches_acks = False  # before looking, as the sender sets it after keeping
+        self.journal.lighten(self._acked)
+        if self.journal.is_heavy:
+            self._watches_acks = True
 
     def _spaced(self, data: bytes) -> bytes:
         self.journal.trim(self._acked)
@@ -93,11 +99,3 @@ class ResumableV1(WireV1):
         ping = FIXED.pack(Kind.PING, 0, self._epoch, 0, 0, sequence, self.frames_received, 0)
         self._note(ping)
         return data + ping
-
-    def _check(self, fixed: tuple[int, ...]) -> State:
-        after = super()._check(fixed)
-        if self._quick_epoch != self._epoch:
-            self.journal.lighten(self._acked)
-            if not self.journal.is_heavy:
-                self._quick_epoch = self._epoch
-        return after

@@ -1,4 +1,4 @@
-"""Short messages: calls of plain values and refs, their results, and the handles given up.
+"""Short messages: calls of plain values and refs, their results, and others that hold a few numbers.
 
 Most messages are of these, and the general way (`Encoder`, `Decoder`, layouts) would take most of
 their time: 7 µs of 9 for a call that is given an array. What is here takes a message only if nothing
@@ -25,21 +25,22 @@ from rpcnb.wire.codec import (
     scalar_packer,
     short_unpacker,
     unpack_scalars,
+    unpacker,
 )
 from rpcnb.wire.encoder import RECORD_CODES
 from rpcnb.wire.layout import RECORDS
-from rpcnb.wire.messages import FreeHandles, Kind
+from rpcnb.wire.messages import CopyFromRemote, FreeHandles, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from rpcnb.core.device import Device
     from rpcnb.core.dtype import DType
     from rpcnb.core.limits import Limits
-    from rpcnb.wire.messages import Buffer, Short, ShortCall, ShortReturn
+    from rpcnb.wire.messages import Buffer, Message, Short, ShortCall, ShortReturn
 
 Unpack: TypeAlias = "Callable[[Buffer], Any]"
-Make: TypeAlias = "Callable[[int, list[Any]], Short | FreeHandles | None]"
+Make: TypeAlias = "Callable[[int, list[Any]], Short | Message | None]"
 
 _PLAIN = PLAIN_TYPES.issuperset
 _CODES = {cls: RECORD_CODES[cls] for cls in OWNED_REFS}
@@ -48,6 +49,8 @@ _SIMPLE_TYPES = PLAIN_TYPES | frozenset(OWNED_REFS)
 _SIMPLE = _SIMPLE_TYPES.issuperset
 _STR = frozenset({str}).issuperset
 _NO_KWARGS: dict[str, Any] = {}
+SHORT_NBYTES = INLINE_NBYTES + 128
+"""The longest header of a short message: one long text or piece of data, and what is around it."""
 _USUAL = 6
 """Fields of a contiguous array that may be written to: the last two have their defaults."""
 _KNOWN = 512
@@ -64,30 +67,27 @@ class ShortSending(WireProtocol):
     """
 
     def __init__(self, limits: Limits) -> None:
-        # What fits into this has nothing in it that would have to travel beside the header, and
-        # cannot hold more or longer items than the limits allow.
-        self._small_nbytes = min(INLINE_NBYTES, limits.frame_header, limits.items, limits.string)
+        # What fits into this has nothing in it that would have to travel beside the header.
+        self._short_nbytes = min(SHORT_NBYTES, limits.frame_header, limits.string)
+        self._items = limits.items
         self._pack_scalars = scalar_packer()
 
     def quick_call(
         self, function: int, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> bytes | None:
         """Encode a call of plain values and refs; see `WireProtocol.quick_call`."""
-        if function < 0:
+        given = args if _PLAIN(map(type, args)) else self._by_handle(args)
+        if given is None or function < 0 or len(args) > self._items:
             return None
-        if not _PLAIN(map(type, args)):
-            if not _SIMPLE(map(type, args)):
-                return None
-            args = tuple([self._by_handle(arg) for arg in args])
         if not kwargs:
-            return self._quick_header((function, args))
-        if not _STR(map(type, kwargs)):
+            return self._quick_header((function, given))
+        if len(kwargs) > self._items or not _STR(map(type, kwargs)):
             return None
+        named: dict[str, Any] | None = kwargs
         if not _PLAIN(map(type, kwargs.values())):
-            if not _SIMPLE(map(type, kwargs.values())):
-                return None
-            kwargs = {name: self._by_handle(arg) for name, arg in kwargs.items()}
-        return self._quick_header((function, args, kwargs))
+            values = self._by_handle(kwargs.values())
+            named = None if values is None else dict(zip(kwargs, values, strict=True))
+        return None if named is None else self._quick_header((function, given, named))
 
     def quick_return(self, value: Any) -> bytes | None:
         """Encode a plain result, or a ref; see `WireProtocol.quick_return`."""
@@ -101,13 +101,18 @@ class ShortSending(WireProtocol):
 
     def quick_free(self, handles: list[tuple[int, int, int]]) -> bytes | None:
         """Encode a `FreeHandles`; see `WireProtocol.quick_free`."""
+        if 3 * len(handles) > self._items:
+            return None
         return self._quick_header(([part for triple in handles for part in triple],))
 
-    def _by_handle(self, value: Any) -> Any:
-        code = _CODES.get(type(value))
-        return (
-            value if code is None else quick_extension((code, self._quick_header((value.handle,))))
-        )
+    def _by_handle(self, values: Collection[Any]) -> tuple[Any, ...] | None:
+        """Return values with each ref as its handle alone; None when one is neither plain nor a ref."""
+        if not _SIMPLE(map(type, values)):
+            return None
+        return tuple([self._named(v) if type(v) in _CODES else v for v in values])
+
+    def _named(self, ref: Any) -> Any:
+        return quick_extension((_CODES[type(ref)], self._quick_header((ref.handle,))))
 
     def _quick_header(self, fields: tuple[Any, ...]) -> bytes | None:
         # One packer for all threads: it runs no Python code, so none comes in between.
@@ -115,7 +120,7 @@ class ShortSending(WireProtocol):
             header = self._pack_scalars(fields)
         except FORMAT_ERRORS:  # an int of 80 bits, say: the general way knows what to do about it
             header = None
-        if header is not None and len(header) <= self._small_nbytes:
+        if header is not None and len(header) <= self._short_nbytes:
             return header
         self._pack_scalars = scalar_packer()  # the old one's buffer is large, or holds a part
         return None
@@ -144,7 +149,7 @@ class ShortDecoder:
     Parameters
     ----------
     limits : Limits
-        Of what is received; a header this short keeps most of them by its length.
+        Of what is received.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -152,13 +157,18 @@ class ShortDecoder:
         # Bound to what they need and not to `self`, which they would keep from being freed.
         kind = lru_cache(_KNOWN)(partial(_array_kind, limits))
         ref = partial(_ref, limits, kind)
-        self.kinds: dict[int, tuple[Unpack, Make]] = {
-            int(Kind.RETURN): (short_unpacker(ref), _return),
-            # The same refs come again and again: programs pass one array to many calls.
-            int(Kind.CALL_FUNC): (short_unpacker(lru_cache(_KNOWN)(ref)), _call),
-            int(Kind.FREE_HANDLES): (unpack_scalars, partial(_free, limits)),
+        # The same refs come again and again: programs pass one array to many calls.
+        ref_again = lru_cache(_KNOWN)(ref)
+        self.trusted_nbytes = min(limits.items, limits.string)
+        """Headers up to this length cannot hold more or longer items than the limits allow."""
+        self.kinds: dict[int, tuple[Unpack, Unpack, Make]] = {
+            int(Kind.RETURN): (short_unpacker(ref), unpacker(ref, limits), _return),
+            int(Kind.CALL_FUNC): (short_unpacker(ref_again), unpacker(ref_again, limits), _call),
+            int(Kind.FREE_HANDLES): (unpack_scalars, unpacker(ref, limits), partial(_free, limits)),
+            int(Kind.COPY_FROM_REMOTE): (unpack_scalars, unpacker(ref, limits), _download),
         }
-        """Kind -> what unpacks its header, and what makes a message of the request id and fields."""
+        """Kind -> what unpacks a trusted header, what unpacks a longer one (for 0.1 µs more), and what
+        makes a message of the request id and the fields."""
 
 
 def _ref(limits: Limits, array_kind: Callable[..., Any], code: int, content: bytes) -> Any:
@@ -221,6 +231,16 @@ def _call(request: int, fields: list[Any]) -> ShortCall | None:
         ):
             return None
     return request, function, tuple(args), kwargs
+
+
+def _download(request: int, fields: list[Any]) -> CopyFromRemote | None:
+    """Return a request for a copy; None when it is no such thing."""
+    if len(fields) != 3:
+        return None
+    try:
+        return CopyFromRemote(request, *map(f.natural, fields))
+    except DecodeError:
+        return None
 
 
 def _free(limits: Limits, request: int, fields: list[Any]) -> FreeHandles | None:

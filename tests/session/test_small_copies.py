@@ -6,7 +6,7 @@ import pytest
 from rpcnb.core.errors import ArrayMismatch, InvalidHandle
 from rpcnb.core.values import TypeCode
 from rpcnb.session.local import LocalSession
-from rpcnb.session.small_copies import MOST_READ, small_copies
+from rpcnb.session.small_copies import MOST, small_copies
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_bytes_of_the_content_are_read_and_written(session, step) -> None:
 
 
 @pytest.mark.parametrize(
-    ("offset", "nbytes"), [(-1, 4), (0, 41), (38, 4), (0, -1), (0, MOST_READ + 1)]
+    ("offset", "nbytes"), [(-1, 4), (0, 41), (38, 4), (0, -1), (0, MOST + 1)]
 )
 def test_what_does_not_lie_in_the_array_or_is_not_small_is_refused(session, offset, nbytes) -> None:
     handle = session.handles.issue(np.zeros(10, "u4"), TypeCode.ARRAY)

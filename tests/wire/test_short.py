@@ -59,7 +59,7 @@ def short(sender: Side, kind: Kind, header: bytes | None) -> object:
     receiver = WireV1(Side(1 - sender))
     receiver.receive_buffer()[: len(data)] = data
     (message,) = receiver.received_short(len(data))
-    assert type(message) in (tuple, FreeHandles)
+    assert type(message) in {tuple, FreeHandles}
     return message
 
 

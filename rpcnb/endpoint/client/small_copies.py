@@ -15,7 +15,7 @@ from rpcnb.core.events import EVENTS
 if TYPE_CHECKING:
     from rpcnb.core.values import ArrayRef, FunctionRef
     from rpcnb.endpoint.client.asking import AskingSession
-from rpcnb.session.small_copies import MOST, MOST_READ
+from rpcnb.session.small_copies import MOST
 
 
 class SmallCopies:
@@ -31,7 +31,7 @@ class SmallCopies:
 
     def write(self, source: memoryview, target: ArrayRef) -> bool:
         """Copy all of `source` to `target`; False when it has to be done as usual."""
-        function = self._suited("rpcnb.array.write", len(source), MOST)
+        function = self._suited("rpcnb.array.write", len(source))
         if function is None:
             return False
         self._session.call_func(function, (target.handle, target.byte_offset, bytes(source)))
@@ -40,7 +40,7 @@ class SmallCopies:
     def read(self, source: ArrayRef, target: memoryview) -> bool:
         """Fill `target` from `source`; False when it has to be done as usual."""
         nbytes = len(target)
-        function = self._suited("rpcnb.array.read", nbytes, MOST_READ)
+        function = self._suited("rpcnb.array.read", nbytes)
         if function is None:
             return False
         data = self._session.call_func(function, (source.handle, source.byte_offset, nbytes))
@@ -49,8 +49,8 @@ class SmallCopies:
         target[:] = data
         return True
 
-    def _suited(self, name: str, nbytes: int, most: int) -> FunctionRef | None:
-        if not 0 < nbytes <= most or self._session.calls_under_way or EVENTS.subscriptions:
+    def _suited(self, name: str, nbytes: int) -> FunctionRef | None:
+        if not 0 < nbytes <= MOST or self._session.calls_under_way or EVENTS.subscriptions:
             return None
         if name not in self._functions:
             try:

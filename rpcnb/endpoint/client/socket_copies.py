@@ -14,6 +14,7 @@ from rpcnb.endpoint.client.watch import WatchedCopy
 from rpcnb.endpoint.memory import STEP, copy_in_steps
 from rpcnb.session.base import HostBuffer, raise_or_return
 from rpcnb.session.digest import digest_of
+from rpcnb.session.small_copies import MOST
 from rpcnb.wire.messages import StreamWait
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class SocketCopies(AskingSession):
                 shared = transfer.slice_of(shared, target.byte_offset, nbytes)
             self._copy(target, view, shared, "upload")
             return
-        if self._small.write(view, target):
+        if nbytes <= MOST and self._small.write(view, target):
             return
         self._make_sure(lambda: self._upload(view, target), view, target)
 
@@ -60,8 +61,9 @@ class SocketCopies(AskingSession):
         with self._shield:
             self._settle(target)
             pending = self._open_copy("upload")
-            with self._waiter.sending(pending):
-                transfer.send_pieces(self._connection, pending, view, target)
+            self._waiter.send(
+                pending, lambda: transfer.send_pieces(self._connection, pending, view, target)
+            )
             self._waiter.wait(pending, "upload")
         raise_or_return(pending.status, pending.value)
 
@@ -74,13 +76,15 @@ class SocketCopies(AskingSession):
                 shared = transfer.slice_of(shared, source.byte_offset, nbytes)
             self._copy(source, shared, view, "download")
             return
-        if self._small.read(source, view) or self._fetch(source, view):
+        if nbytes <= MOST and self._small.read(source, view):
+            return
+        if nbytes >= SMALLEST_FETCH and self._fetch(source, view):
             return
         self._make_sure(lambda: self._download(source, view), view, source)
 
     def _fetch(self, source: ArrayRef, target: memoryview) -> bool:
         """Download by shared memory an array that does not lie there; False where that cannot be."""
-        if len(target) < SMALLEST_FETCH or EVENTS.subscriptions:
+        if EVENTS.subscriptions:
             return False
         self._settle(source)
         pieces = -(-len(target) // STEP)  # the memory it takes is that of one piece

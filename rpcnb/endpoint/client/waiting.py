@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from rpcnb.session.refs import release_refs
 from rpcnb.wire.messages import Cancel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from types import FrameType
 
     from rpcnb.endpoint.client.client_connection import ClientConnection
@@ -72,15 +71,14 @@ class Waiter:
         if self._shield.count:
             self._raise_interrupted(pending, what, monotonic() - began)
 
-    @contextmanager
-    def sending(self, pending: Pending) -> Iterator[None]:
-        """Let an interrupt stop `pending` also while it is being sent; it is still to be waited for."""
+    def send(self, pending: Pending, send: Callable[[], None]) -> None:
+        """Send, and let an interrupt stop `pending` also meanwhile; it is still to be waited for."""
         if get_ident() != MAIN_THREAD:
-            yield
+            send()
             return
         outer, self._awaited = self._awaited, pending
         try:
-            yield
+            send()
         except StopWaiting:
             pass  # by `_on_press`
         finally:

@@ -40,9 +40,15 @@ class Uploads:
         self._open: dict[int, Upload] = {}
         self._stopped: set[int] = set()
 
+    def _upload(self, request_id: int) -> Upload:
+        upload = self._open.get(request_id)
+        if upload is None:
+            upload = self._open[request_id] = Upload()
+        return upload
+
     def target(self, message: CopyToRemote) -> memoryview:
         """Return the array's own memory where that can be addressed, else scratch memory."""
-        upload = self._open.setdefault(message.id, Upload())
+        upload = self._upload(message.id)
         upload.direct = False
         if upload.error is None and message.id not in self._stopped:
             try:
@@ -57,7 +63,7 @@ class Uploads:
 
     def receive(self, message: CopyToRemote) -> None:
         """Take note of a piece whose bytes have arrived."""
-        upload = self._open.setdefault(message.id, Upload())
+        upload = self._upload(message.id)
         upload.received += message.nbytes
         if message.id in self._stopped:
             if message.last:
@@ -132,6 +138,10 @@ class Downloads:
         memory = session.host_memory(Handle(message.source))
         if memory is not None:
             memory = slice_of(memory, message.offset, message.nbytes)
+        if memory is not None and message.nbytes <= SEND_AHEAD:
+            copy = CopyData(message.id, 0, message.nbytes, last=True, payload=memory)
+            connection.outbox.send_bulk(connection.protocol.prepare(copy))
+            return
         credit = Credits(connection, lambda: message.id not in self._open)
         try:
             for position in range(0, message.nbytes, SEND_AHEAD):
