@@ -171,6 +171,10 @@ class Turns(ABC):
     def leave_reading(self) -> None:
         """Stop being the reader; let a follower, or in a while the background thread, go on."""
         self._reading.release()
+        if self._parked or self._followers:
+            self._left_reading()
+
+    def _left_reading(self) -> None:
         if self._parked:
             self._parked = False
             ring(self._bell)

@@ -19,8 +19,9 @@ from rpcnb.session.functions import RESERVED, signature_of
 
 if TYPE_CHECKING:
     import inspect
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
+    from rpcnb.core.values import Value
     from rpcnb.remote.client import Remote
     from rpcnb.session.space import RPCObjectRef
 
@@ -130,7 +131,10 @@ class RemoteFunction(HandleProxy):
         lent: Lent = {}
         # Other names than `args` and `kwargs`, which keep the proxies in them, and so what they stand
         # for, until the call has ended: a release would ride ahead of the call.
-        values, named = lower_call(remote, args, kwargs, lent)
+        values: Sequence[Value] = args
+        named: Mapping[str, Value] = kwargs
+        if kwargs or not PLAIN_TYPES.issuperset(map(type, args)):
+            values, named = lower_call(remote, args, kwargs, lent)
         batching = remote.batching
         if batching is not None and batching.takes(self, lent):
             return batching.add(self, values, named)

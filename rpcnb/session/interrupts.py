@@ -182,8 +182,11 @@ class SignalGate(Gate):
 
     def __init__(self, interrupter: SignalInterrupter, outer: Gate | None = None) -> None:
         self._interrupter = interrupter
-        self.is_open = False
-        Gate.__init__(self, interrupter.thread, outer)  # `super` takes 0.1 µs more
+        self.is_open = self.struck = self._requested = False
+        self.thread = interrupter.thread
+        self.outer = self.inner = None
+        if outer is not None:  # else what `Gate` does is done, without a call
+            Gate.__init__(self, interrupter.thread, outer)
 
     def run(
         self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]

@@ -109,10 +109,19 @@ class ShortSending(WireProtocol):
         """Return values with each ref as its handle alone; None when one is neither plain nor a ref."""
         if not _SIMPLE(map(type, values)):
             return None
-        return tuple([self._named(v) if type(v) in _CODES else v for v in values])
-
-    def _named(self, ref: Any) -> Any:
-        return quick_extension((_CODES[type(ref)], self._quick_header((ref.handle,))))
+        pack = self._pack_scalars
+        try:
+            return tuple(
+                [
+                    quick_extension((_CODES[type(value)], pack((value.handle,))))
+                    if type(value) in _CODES
+                    else value
+                    for value in values
+                ]
+            )
+        except FORMAT_ERRORS:
+            self._pack_scalars = scalar_packer()  # as below
+            return None
 
     def _quick_header(self, fields: tuple[Any, ...]) -> bytes | None:
         # One packer for all threads: it runs no Python code, so none comes in between.

@@ -227,42 +227,14 @@ class WireV1(ShortSending):
         return [in_full(message) for message in self.received_short(nbytes)]
 
     def received_short(self, nbytes: int) -> Sequence[Message | Short]:
-        """Take note of received bytes; see `WireProtocol.received_short`."""
-        try:
-            if self._payload is not None:
-                self._payload.rest = self._payload.rest[nbytes:]
-                return _NOTHING if self._payload.rest else (self._complete(self._payload),)
-            messages: list[Message | Short] = []
-            if self._end:
-                self._end += nbytes
-            else:
-                messages = self._quick_messages(nbytes)
-                if not self._end:  # that was all
-                    return messages
-            if self._end - self._start >= self._needed:
-                messages += self._parse()
-            return messages
-        except RemoteProtocolError:
-            self.state = State.CLOSED
-            raise
-        except DecodeError as error:
-            self.state = State.CLOSED
-            raise RemoteProtocolError(str(error)) from error
+        """Take note of received bytes; see `WireProtocol.received_short`.
 
-    def receive_eof(self) -> None:
-        """Take note that nothing more comes; see `WireProtocol.receive_eof`."""
-        before, self.state = self.state, State.CLOSED
-        cut = self._payload is not None or self._end > self._start
-        if cut and before is not State.CLOSED:
-            raise RemoteProtocolError("the connection ended in the middle of a frame")
-
-    def _quick_messages(self, nbytes: int) -> list[Message | Short]:
-        """Decode the short messages that a receive into a free buffer begins with.
-
-        Most receives bring nothing else, and this takes a third of the time (0.8 µs of 2.6). It
-        takes a frame only if everything is as it should be, and leaves the rest of the buffer,
-        from `_start` to `_end`, to the general way, which also says what is wrong.
+        Most receives bring short messages and nothing else, which takes a third of the time here (0.8 µs
+        of 2.6). A frame is taken only if everything is as it should be. The rest of the buffer, from
+        `_start` to `_end`, is left to the general way, which also says what is wrong.
         """
+        if self._end or self._payload is not None:
+            return self._go_on(nbytes, [])
         messages: list[Message | Short] = []
         buffer, start = self._buffer, 0
         while nbytes - start >= FIXED_NBYTES:
@@ -300,9 +272,34 @@ class WireV1(ShortSending):
             start = stop
         if self._watches_acks:
             self._acknowledged()
-        if start != nbytes:
-            self._start, self._end = start, nbytes
+        if start == nbytes:
+            return messages
+        self._start = self._end = start
+        return self._go_on(nbytes - start, messages)
+
+    def _go_on(self, nbytes: int, messages: list[Message | Short]) -> Sequence[Message | Short]:
+        """Take note of received bytes in the general way; return what is complete behind `messages`."""
+        try:
+            if self._payload is not None:
+                self._payload.rest = self._payload.rest[nbytes:]
+                return _NOTHING if self._payload.rest else (self._complete(self._payload),)
+            self._end += nbytes
+            if self._end - self._start >= self._needed:
+                messages += self._parse()
+        except RemoteProtocolError:
+            self.state = State.CLOSED
+            raise
+        except DecodeError as error:
+            self.state = State.CLOSED
+            raise RemoteProtocolError(str(error)) from error
         return messages
+
+    def receive_eof(self) -> None:
+        """Take note that nothing more comes; see `WireProtocol.receive_eof`."""
+        before, self.state = self.state, State.CLOSED
+        cut = self._payload is not None or self._end > self._start
+        if cut and before is not State.CLOSED:
+            raise RemoteProtocolError("the connection ended in the middle of a frame")
 
     def _parse(self) -> list[Message]:
         """Decode what is complete in the buffer, and make room for what is not."""

@@ -89,7 +89,9 @@ class ClientConnection(Connection):
             pending = self.stay()
         finally:
             self._trip.clear()
-            self.leave_reading()
+            self._reading.release()  # as `leave_reading`
+            if self._parked or self._followers:
+                self._left_reading()
         self._stayed = None
         return pending
 

@@ -90,7 +90,7 @@ class Dispatcher(Serving):
         self.on_end: Callable[[], None] = _nothing
         """Told that the connection has ended, and running calls were asked to stop."""
         self._functions: dict[int, FunctionRef] = {}
-        self._beside: dict[int, bool] = {}
+        self.beside: dict[int, bool] = {}
         """Whether calls of a function wait for no stream; asked once for each handle."""
         self._lane = Lane("rpcnb-serve")
         self.memory: AdoptedMemory | None = None
@@ -128,7 +128,7 @@ class Dispatcher(Serving):
 
     def is_usual(self, call: ShortCall) -> bool:
         """Tell whether it is known that the call belongs to the default stream, and is allowed."""
-        return self._beside.get(call[1]) is False
+        return self.beside.get(call[1]) is False
 
     def _put(self, message: CallFunc | ShortCall) -> None:
         assert self._due is not None  # its callers look
@@ -232,10 +232,10 @@ class Dispatcher(Serving):
         return ref
 
     def _is_beside(self, handle: int) -> bool:
-        beside = self._beside.get(handle)
+        beside = self.beside.get(handle)
         if beside is None:
             ref = self._function(handle)
-            beside = self._beside[handle] = self.session.runs_beside_streams(ref)
+            beside = self.beside[handle] = self.session.runs_beside_streams(ref)
         return beside
 
     def _get_function(self, message: GetFunction) -> None:
@@ -322,7 +322,7 @@ class Dispatcher(Serving):
     def _free(self, handles: Sequence[tuple[int, int, int]]) -> None:
         for handle, type_code, count in handles:
             self._functions.pop(handle, None)
-            self._beside.pop(handle, None)
+            self.beside.pop(handle, None)
             self.session.free_handle(Handle(handle), _TYPE_CODES[type_code], count)
 
     def upload_target(self, message: CopyToRemote) -> memoryview:

@@ -33,6 +33,7 @@ class ServingConnection(Connection):
     ) -> None:
         super().__init__(transport, protocol, dispatcher)
         self._dispatcher = dispatcher
+        self._beside = dispatcher.beside
 
     def serve(self, work: DueQueue) -> None:
         """Wait for work, and do it, on this thread until the connection ends."""
@@ -64,11 +65,13 @@ class ServingConnection(Connection):
                 messages = messages[1:]
             if len(messages) == 1 and not work.inbox:
                 (call,) = messages
-                if type(call) is tuple and len(call) == 4 and self._dispatcher.is_usual(call):  # type: ignore[arg-type] # a short call
-                    return call  # type: ignore[return-value] # likewise
+                if type(call) is tuple and len(call) == 4 and self._beside.get(call[1]) is False:  # type: ignore[arg-type] # a handle
+                    return call  # type: ignore[return-value] # a short call
             self._handle(messages)
         except ConnectionCut:
             pass  # it is sat out in the next turn
         finally:
-            self.leave_reading()
+            self._reading.release()  # as `leave_reading`
+            if self._parked or self._followers:
+                self._left_reading()
         return None
