@@ -9,7 +9,9 @@ import numpy as np
 
 from rpcnb.array.random import RandomNamespace
 from rpcnb.core.device import Device
+from rpcnb.core.values import DenseArray
 from rpcnb.remote.array import RemoteArray
+from rpcnb.remote.transfer import raw_bytes
 from rpcnb.session.dtypes import to_dtype
 from rpcnb.session.space import RPCObjectRef
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
     from rpcnb.array.namespace import ArrayNamespace
+    from rpcnb.core.values import ArrayRef
     from rpcnb.remote.array_calls import ArrayCalls
     from rpcnb.remote.client import Remote
     from rpcnb.remote.function import RemoteFunction
@@ -57,7 +60,12 @@ class Creation(ABC):
             An object dtype.
         """
         source = np.asarray(x)
-        array = self.empty(source.shape, source.dtype if dtype is None else dtype, device)
+        element = source.dtype if dtype is None else np.dtype(dtype)
+        if element == source.dtype and source.flags.c_contiguous:
+            value = DenseArray(to_dtype(element), source.shape, raw_bytes(source))
+            self.arrays.settle()
+            return self._own(self.session.make_array(value, Device.parse(device)))
+        array = self.empty(source.shape, element, device)
         array.fill_from(source, "unsafe")  # a dtype that was asked for is no accident
         return array
 
@@ -69,7 +77,9 @@ class Creation(ABC):
         where = Device.parse(device)
         api = self.session.get_device_api(where)
         assert api is not None  # allow_missing is off
-        ref = api.alloc_data(where, shape, to_dtype(np.dtype(dtype)))
+        return self._own(api.alloc_data(where, shape, to_dtype(np.dtype(dtype))))
+
+    def _own(self, ref: ArrayRef) -> RemoteArray:
         # This is the rest of a `Remote`, which the array keeps.
         return RemoteArray(cast("Remote", self), RPCObjectRef(self.session, ref))
 

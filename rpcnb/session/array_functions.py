@@ -10,15 +10,17 @@ import numpy as np
 
 from rpcnb.core.device import CPU, Device
 from rpcnb.core.errors import DeviceError, EncodeError
+from rpcnb.core.values import DenseArray
 from rpcnb.session.backend import ArrayBackend, backend_of
 from rpcnb.session.dtypes import to_dtype
+from rpcnb.session.marshal import dense_to_numpy
 
 Backends = Sequence[ArrayBackend]
 
 
 def array_functions(backends: Backends) -> dict[str, Callable[..., Any]]:
     """Return name -> function.  They take and return arrays of the backends, not refs."""
-    functions = (view, assign, create, copy)
+    functions = (view, assign, create, copy, from_bytes)
     return {
         f"rpcnb.array.{function.__name__}": partial(function, backends) for function in functions
     }
@@ -108,6 +110,19 @@ def create(  # noqa: PLR0917 -- called by position from elsewhere
         if device in backend.devices():
             return backend.create(kind, wanted, spelling, device, fill)
     raise DeviceError(f"there is no device {device} here")
+
+
+def from_bytes(backends: Backends, data: bytes, dtype: str, *shape: int) -> Any:
+    """Make an array in the host's memory of its content in C order.
+
+    Raises
+    ------
+    DecodeError
+        The content is not as long as shape and dtype ask for, or the dtype is none.
+    """
+    host = dense_to_numpy(DenseArray(dtype, shape, data))
+    backend = next(backend for backend in backends if CPU in backend.devices())
+    return host if backend.owns(host) else backend.from_host(host, CPU)
 
 
 def copy(backends: Backends, array: Any) -> Any:

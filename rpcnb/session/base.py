@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Self, TypeAlias
 
+from rpcnb.core.device import CPU
 from rpcnb.core.errors import (
     DeadlineExceeded,
     ErrorInfo,
@@ -39,7 +40,15 @@ from rpcnb.session.table import SESSION_TABLE
 
 if TYPE_CHECKING:
     from rpcnb.core.device import Device
-    from rpcnb.core.values import ArrayRef, CallbackRef, FunctionRef, Handle, TypeCode, Value
+    from rpcnb.core.values import (
+        ArrayRef,
+        CallbackRef,
+        DenseArray,
+        FunctionRef,
+        Handle,
+        TypeCode,
+        Value,
+    )
     from rpcnb.session.device_api import DeviceAPI
     from rpcnb.session.hops import Hop
 
@@ -244,6 +253,18 @@ class RPCSession(ABC):
         As `copy_to_remote`, the other way round; `target` must be writable.
         """
 
+    def make_array(self, value: DenseArray, device: Device = CPU) -> ArrayRef:
+        """Copy a host array into a new one over there; the caller owns it.  Raises as its two steps."""
+        api = self.get_device_api(device)
+        assert api is not None  # allow_missing is off
+        array = api.alloc_data(device, value.shape, value.dtype)
+        try:
+            self.copy_to_remote(value.data, array, len(value.data))
+        except BaseException:
+            self.free_handle(array.handle, array.type_code)
+            raise
+        return array
+
     @abstractmethod
     def free_handle(self, handle: Handle, type_code: TypeCode, count: int = 1) -> None:
         """Give up a handle that this session returned.
@@ -306,11 +327,7 @@ class RPCSession(ABC):
         sent, it is waited for, or a millisecond has passed. Queued calls and calls of the default
         stream run in the order in which they were made. A session that cannot do so runs it now.
         """
-
-        def run() -> Value:
-            return self.call_func(func, args, kwargs, observer=observer)
-
-        run_and_call_back(run, callback)
+        run_and_call_back(lambda: self.call_func(func, args, kwargs, observer=observer), callback)
         return ENDED_CALL
 
     def hold_back(self, *, held: bool) -> None:  # noqa: B027 -- most send at once

@@ -21,12 +21,11 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 SMALL = 64 * 1024
 """Memory a copy may use besides the arrays themselves [bytes]."""
-CLIENT_CALLS = 32
-"""Python functions of a null call on the calling thread."""
+CALLS = {"nothing": (18, 29), "mean": (26, 36), "make": (45, 60), "copy_from": (37, 37)}
+"""Python functions of a call on the thread that calls and on the one that serves: a null call, one that
+is given an array, one that gives an object, and an upload of 4 KiB."""
 OPERATION_CALLS = 200
 """The same of an array operation, which gives an array."""
-WORKER_CALLS = 42
-"""The same on the thread that serves it."""
 WORKER_GARBAGE = 5
 """Objects of a call that only the cycle collector finds: a pause of 60 µs every 700 of them."""
 
@@ -68,12 +67,28 @@ def test_arguments_and_keywords_travel_in_the_same_frame(counted: CountedRemote)
     assert counts.bytes_sent <= 128
 
 
-def test_a_null_call_runs_few_python_functions_here(null_call: Callable[[], object]) -> None:
-    assert min(python_calls(null_call) for _ in range(20)) <= CLIENT_CALLS
+@pytest.fixture
+def call(request: pytest.FixtureRequest, counted: CountedRemote) -> Callable[[], object]:
+    """A call of that name which has been made before."""
+    numbers = np.zeros(512)
+    array = counted.remote.array(numbers)
+    if request.param == "copy_from":
+        made: Callable[[], object] = partial(array.copy_from, numbers)
+    else:
+        function = counted.remote.get_function(f"bench.{request.param}")
+        made = partial(function, array) if request.param == "mean" else function
+    made()
+    return made
 
 
-def test_a_null_call_runs_few_python_functions_over_there(
-    counted: CountedRemote, null_call: Callable[[], object]
+@pytest.mark.parametrize(("call", "most"), [(c, n[0]) for c, n in CALLS.items()], indirect=["call"])
+def test_a_call_runs_few_python_functions_here(call: Callable[[], object], most: int) -> None:
+    assert min(python_calls(call) for _ in range(20)) <= most
+
+
+@pytest.mark.parametrize(("call", "most"), [(c, n[1]) for c, n in CALLS.items()], indirect=["call"])
+def test_a_call_runs_few_python_functions_over_there(
+    counted: CountedRemote, call: Callable[[], object], most: int
 ) -> None:
     start = counted.remote.get_function("bench.start_counting")
     stop = counted.remote.get_function("bench.stop_counting")
@@ -81,10 +96,10 @@ def test_a_null_call_runs_few_python_functions_over_there(
     def served(number: int) -> int:
         start()
         for _ in range(number):
-            null_call()
+            call()
         return stop()["call"]
 
-    assert min(served(60) - served(10) for _ in range(5)) / 50 <= WORKER_CALLS
+    assert min(served(60) - served(10) for _ in range(5)) / 50 <= most
 
 
 def test_a_call_leaves_nothing_to_the_cycle_collector_here(null_call: Callable[[], object]) -> None:
@@ -113,6 +128,26 @@ def test_a_freed_handle_rides_along_with_the_next_call(
     after = counted.count(null_call)
     assert after.sends == 1
     assert freeing.frames_sent + after.frames_sent == 2
+
+
+def test_a_call_that_is_given_an_array_is_as_small_as_any(counted: CountedRemote) -> None:
+    mean = counted.remote.get_function("bench.mean")
+    array = counted.remote.array(np.zeros(4))
+    mean(array)
+    counts = counted.count(lambda: mean(array))
+    assert frames(counts) == (1, 1)
+    assert (counts.sends, counts.receives) == (1, 1)
+    assert counts.bytes_sent <= 64
+
+
+def test_a_small_copy_is_one_frame_each_way(counted: CountedRemote) -> None:
+    numbers = np.zeros(512)
+    array = counted.remote.array(numbers)
+    for copy in (array.copy_from, array.copy_to):
+        copy(numbers)
+        counts = counted.count(partial(copy, numbers))
+        assert frames(counts) == (1, 1)
+        assert (counts.sends, counts.receives) == (1, 1)
 
 
 def test_submitted_calls_are_one_frame_each(counted: CountedRemote) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis.extra import numpy as nps
 
 from rpcnb.core.device import CPU, Device, DeviceType
-from rpcnb.core.errors import ArrayMismatch, DeviceError, EncodeError
+from rpcnb.core.errors import ArrayMismatch, DecodeError, DeviceError, EncodeError
 from rpcnb.session.array_functions import array_functions, check_index
 from rpcnb.session.cpu import NumPyBackend
 
@@ -45,8 +45,8 @@ view, assign, create, copy = (
 )
 
 
-def test_there_are_these_four_and_no_others() -> None:
-    names = ["assign", "copy", "create", "view"]
+def test_there_are_these_and_no_others() -> None:
+    names = ["assign", "copy", "create", "from_bytes", "view"]
     assert sorted(FUNCTIONS) == [f"rpcnb.array.{name}" for name in names]
 
 
@@ -133,3 +133,12 @@ def test_a_copy_is_new_memory() -> None:
 def test_what_is_no_array_is_refused() -> None:
     with pytest.raises(EncodeError, match="a list is no array"):
         view([1, 2], 0)
+
+
+def test_an_array_of_bytes_is_writable_and_its_own() -> None:
+    data = np.arange(6.0).tobytes()
+    array = FUNCTIONS["rpcnb.array.from_bytes"](data, "<f8", 2, 3)
+    array += 1
+    assert array.tolist() == [[1, 2, 3], [4, 5, 6]]
+    with pytest.raises(DecodeError, match="8 bytes for an array of 16"):
+        FUNCTIONS["rpcnb.array.from_bytes"](bytes(8), "<f8", 2)

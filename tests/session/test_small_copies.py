@@ -25,9 +25,7 @@ def test_bytes_of_the_content_are_read_and_written(session, step) -> None:
     assert array[:4].tolist() == [0, 1, 2, 3 * step]
 
 
-@pytest.mark.parametrize(
-    ("offset", "nbytes"), [(-1, 4), (0, 41), (38, 4), (0, -1), (0, MOST + 1)]
-)
+@pytest.mark.parametrize(("offset", "nbytes"), [(-1, 4), (0, 41), (38, 4), (0, -1), (0, MOST + 1)])
 def test_what_does_not_lie_in_the_array_or_is_not_small_is_refused(session, offset, nbytes) -> None:
     handle = session.handles.issue(np.zeros(10, "u4"), TypeCode.ARRAY)
     with pytest.raises(ArrayMismatch):

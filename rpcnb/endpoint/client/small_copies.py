@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import ArrayMismatch, RpcnbError
 from rpcnb.core.events import EVENTS
+from rpcnb.core.values import ArrayRef
 
 if TYPE_CHECKING:
-    from rpcnb.core.values import ArrayRef, FunctionRef
+    from rpcnb.core.values import DenseArray, FunctionRef
     from rpcnb.endpoint.client.asking import AskingSession
 from rpcnb.session.small_copies import MOST
 
 
 class SmallCopies:
-    """Copies of one session that are calls of ``rpcnb.array.read`` and ``write``.  Thread-safe.
+    """Copies of one session that are calls: ``rpcnb.array.read``, ``write``, ``from_bytes``.  Thread-safe.
 
     Only when nothing is under way: a call waits for the calls before it, a copy only for those that
     were given its array.
@@ -48,6 +49,15 @@ class SmallCopies:
             raise ArrayMismatch(f"{nbytes} bytes were asked for, and other things came")
         target[:] = data
         return True
+
+    def make(self, value: DenseArray) -> ArrayRef | None:
+        """Make an array of the host's memory with that content; None when it has to be done as usual."""
+        function = self._suited("rpcnb.array.from_bytes", len(value.data))
+        if function is None or not isinstance(value.dtype, str):
+            return None
+        array = self._session.call_func(function, (bytes(value.data), value.dtype, *value.shape))
+        assert isinstance(array, ArrayRef)  # of our own server
+        return array
 
     def _suited(self, name: str, nbytes: int) -> FunctionRef | None:
         if not 0 < nbytes <= MOST or self._session.calls_under_way or EVENTS.subscriptions:

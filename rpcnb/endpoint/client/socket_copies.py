@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rpcnb.core.device import CPU
 from rpcnb.core.errors import IntegrityError
 from rpcnb.core.events import EVENTS
 from rpcnb.endpoint import transfer
@@ -20,7 +21,8 @@ from rpcnb.wire.messages import StreamWait
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpcnb.core.values import ArrayRef, Handle
+    from rpcnb.core.device import Device
+    from rpcnb.core.values import ArrayRef, DenseArray, Handle
     from rpcnb.endpoint.client.client_connection import ClientConnection
     from rpcnb.endpoint.client.interrupt import InterruptShield
     from rpcnb.endpoint.client.shared_memory import SharedMemory
@@ -66,6 +68,11 @@ class SocketCopies(AskingSession):
             )
             self._waiter.wait(pending, "upload")
         raise_or_return(pending.status, pending.value)
+
+    def make_array(self, value: DenseArray, device: Device = CPU) -> ArrayRef:
+        """Copy a host array into a new one over there: in one round trip where it is small."""
+        made = self._small.make(value) if len(value.data) <= MOST and device == CPU else None
+        return super().make_array(value, device) if made is None else made
 
     def copy_from_remote(self, source: ArrayRef, target: HostBuffer, nbytes: int) -> None:
         """Receive bytes straight into `target`; calls that use the array finish first."""

@@ -11,7 +11,7 @@ import time
 from itertools import count
 from typing import TYPE_CHECKING
 
-from rpcnb.core.device import CPU, Device, DeviceAttr
+from rpcnb.core.device import Device, DeviceAttr
 from rpcnb.core.errors import (
     ArrayMismatch,
     DeadlineExceeded,
@@ -25,7 +25,6 @@ from rpcnb.core.errors import (
 from rpcnb.core.events import EVENTS, SessionChanged, SessionState
 from rpcnb.core.values import (
     ArrayRef,
-    DenseArray,
     DTypeValue,
     FunctionRef,
     Handle,
@@ -204,14 +203,6 @@ class TVMSession(RPCSession):
         return self._caller.start(call, callback, observer)
 
     # --- values -------------------------------------------------------------------------------
-
-    def make_array(self, value: DenseArray, device: Device = CPU) -> ArrayRef:
-        """Make an array over there of one that came by value; the caller owns it."""
-        api = self.get_device_api(device)
-        assert api is not None  # allow_missing is off
-        array = api.alloc_data(device, value.shape, value.dtype)
-        self.copy_to_remote(value.data, array, len(value.data))
-        return array
 
     def lift(self, values: Sequence[TVMValue]) -> Value:
         """Turn what a call returned into a value."""

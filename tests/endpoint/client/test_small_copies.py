@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from rpcnb.core.errors import ArrayMismatch
+from rpcnb.core.errors import ArrayMismatch, RemoteError
 from rpcnb.core.events import EVENTS, CallChanged, CopyProgress
 from rpcnb.endpoint.client.connect import open_session
 from rpcnb.endpoint.client.small_copies import MOST
@@ -83,3 +83,42 @@ def test_what_goes_wrong_over_there_is_raised_here(remote) -> None:
     with pytest.raises(ArrayMismatch, match="read-only"):
         array.copy_from(np.ones(20))
     assert array.to_numpy().tolist() == [0.0] * 20
+
+
+@pytest.mark.parametrize("dtype", ["f8", "i2", "?", "S3", "M8[s]", [("a", "i4"), ("b", "f8")]])
+@pytest.mark.parametrize("shape", [(), (0,), (5,), (2, 3), (30, 40)])
+def test_a_new_array_comes_through(remote, shape, dtype) -> None:
+    nbytes = np.empty(shape, dtype).nbytes
+    mine = np.ndarray(shape, dtype, buffer=bytearray(b"\1" * max(nbytes, 1)))
+    array = remote.array(mine)
+    assert (array.shape, array.dtype) == (mine.shape, mine.dtype)
+    assert array.to_numpy().tobytes() == mine.tobytes()
+    assert array.writeable
+
+
+def test_a_small_new_array_is_one_call_and_its_own(remote) -> None:
+    mine = np.arange(4.0)
+    remote.array(mine)  # looks the function up
+    calls = remote.session.statistics()["calls"]
+    first, second = remote.array(mine), remote.array(mine)
+    assert remote.session.statistics()["calls"] == calls + 2
+    first.copy_from(np.zeros(4))
+    assert second.to_numpy().tolist() == [0, 1, 2, 3]
+    assert not first.shares_memory(second)
+
+
+def test_a_small_new_array_waits_for_no_call(remote, go_on) -> None:
+    remote.array(np.arange(4.0))
+    waiting = remote.get_function("t.wait").submit()
+    assert remote.array(np.arange(3.0)).to_numpy().tolist() == [0, 1, 2]
+    assert not waiting.done()
+    go_on.set()
+    assert waiting.result(20)
+
+
+def test_content_that_does_not_fit_makes_no_array(remote) -> None:
+    make = remote.get_function("rpcnb.array.from_bytes")
+    for data, dtype, shape in [(b"1234", "<f8", (1,)), (b"", "<f8", (-1,)), (b"12", "|O", (1,))]:
+        with pytest.raises(RemoteError):
+            make(data, dtype, *shape)
+    assert [row.kind for row in remote.handles] == ["function"]
