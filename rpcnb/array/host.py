@@ -47,6 +47,11 @@ IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 
+def _generator(seed: Any = None) -> np.random.Generator:
+    """Return a generator; the first one loads ``numpy.random``."""
+    return np.random.default_rng(seed)
+
+
 def serve(session: LocalSession) -> Callable[..., Any]:
     """Return the builtin ``rpcnb.array.call`` of a session."""
     return Host(session.backends).call
@@ -74,7 +79,7 @@ class Host:
             "inplace": _in_place,
             "ufunc": self._ufunc,
             "random": self._draw,
-            "random.default_rng": np.random.default_rng,
+            "random.default_rng": _generator,
             "text": lambda x: array_text(self._to_host(x)),
             "statistics": lambda x: array_statistics(self._to_host(x)),
             "planes": lambda x, side: array_planes(self._to_host(x), side),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -329,12 +330,19 @@ class Connection(Resuming):
             self.post(Goodbye(reason, keep=keep))
         self.end(ConnectionClosed(reason or "this side closed the connection"))
 
-    def end(self, error: Exception) -> None:
-        """Close because of `error`: every open request is told, once.  Idempotent."""
+    def end(self, error: Exception, last_words: Goodbye | None = None) -> None:
+        """Close because of `error`: every open request is told, once.  Idempotent.
+
+        With last words the peer hears why, and however soon it leaves then, that is no other reason.
+        """
+        words = None if last_words is None else self.protocol.prepare(last_words)
         with self._ending:
             if self.reason is not None:
                 return
             self.reason = error
+        if words is not None:
+            with suppress(LocalProtocolError):  # it has said goodbye itself
+                self.outbox.send(words)
         self.protocol.state = State.CLOSED
         self.transport.close()
         told = self.told = self.handler.on_closed(error)

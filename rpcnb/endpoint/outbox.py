@@ -201,6 +201,12 @@ class Outbox:
         if self._queue:
             self.flush()
 
+    def begin(self, transport: Transport) -> None:
+        """Send by this transport from now on.  Nobody may be sending."""
+        self._sent_before = transport.bytes_sent - self.nbytes
+        self._transport = transport
+        self._send_one = transport.send_one
+
     def restart(
         self,
         transport: Transport,
@@ -220,9 +226,7 @@ class Outbox:
         """
         with self._lock:
             again = resume()
-            self._sent_before = transport.bytes_sent - self.nbytes
-            self._transport = transport
-            self._send_one = transport.send_one
+            self.begin(transport)
             ready()
             if again:
                 self._transmit(again)

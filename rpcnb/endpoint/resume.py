@@ -77,6 +77,12 @@ class Resuming(Turns):
         self._going_on = threading.Lock()
         self._given_up = ""
 
+    def begin(self, transport: Transport) -> None:
+        """Take a transport, for a connection that was made before it had one."""
+        self.transport = transport
+        self._receive_into = transport.receive_into
+        self.outbox.begin(transport)
+
     @abstractmethod
     def end(self, error: Exception) -> None:
         """Close because of `error`: every open request is told, once.  Idempotent."""

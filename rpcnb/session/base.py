@@ -166,6 +166,8 @@ class RPCSession(ABC):
     """Whether a file can be moved as a whole only, not in pieces."""
     state = SessionState.LIVE
     """As a user sees it."""
+    started_at = 0.0
+    """When it began, where it knows, on `time.monotonic`."""
 
     # --- the seed's members ---------------------------------------------------------------------
 

@@ -18,9 +18,9 @@ from rpcnb.session.functions import FunctionRegistry, describe_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from rpcnb.core.values import FunctionInfo
+    from rpcnb.session.files import WorkFolder
 
 Show: TypeAlias = "Callable[[str, dict[str, Any], dict[str, Any], str], object]"
 """Shows one thing where the cell was written: ``display``, ``update`` or ``clear``, the MIME bundle,
@@ -47,8 +47,8 @@ class Cells:
     ----------
     registry : FunctionRegistry
         The server's functions.
-    folder : path
-        The session's work folder, which cells find as ``work_folder``.
+    folder : WorkFolder
+        The session's, whose path cells find as ``work_folder``.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Cells:
         The server's functions, and those that cells have defined.
     """
 
-    def __init__(self, registry: FunctionRegistry, folder: Path) -> None:
+    def __init__(self, registry: FunctionRegistry, folder: WorkFolder) -> None:
         self.namespace: dict[str, Any] = {}
         self.registry: FunctionRegistry = CellRegistry(registry, self)
         self._folder = folder
@@ -142,7 +142,7 @@ class Cells:
                     f"cells need {missing.partition('.')[0]}, which is not installed on this "
                     "server; pip install ipython there"
                 ) from None
-            shell: Shell = ipython.open_shell(self._folder)
+            shell: Shell = ipython.open_shell(self._folder.path)
             self._shell, self.namespace = shell, shell.user_ns
         return self._shell
 

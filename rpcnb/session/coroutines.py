@@ -1,13 +1,17 @@
-"""The event loop of one session, on a thread of its own, where ``async def`` functions run."""
+"""The event loop of one session, on a thread of its own, where ``async def`` functions run.
+
+`asyncio` takes 3.6 MB, a tenth of a worker's memory that a fork has to look at; so the first such
+call imports it, or whoever forks workers that have ``async def`` functions.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Coroutine
 
 
@@ -40,6 +44,8 @@ class LoopThread:
         return cancel
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
+        import asyncio
+
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
@@ -62,10 +68,14 @@ class LoopThread:
         with self._lock:
             loop, self._loop = self._loop, None
         if loop is not None:
+            import asyncio
+
             asyncio.run_coroutine_threadsafe(_end_all(loop), loop)
 
 
 async def _end_all(loop: asyncio.AbstractEventLoop) -> None:
+    import asyncio
+
     tasks = [task for task in asyncio.all_tasks(loop) if task is not asyncio.current_task()]
     if tasks:
         await asyncio.wait(tasks, timeout=5.0)  # one that swallows its cancellation cannot hold us

@@ -48,12 +48,32 @@ class WorkFolder:
     ) -> None:
         self._own = path is None
         self._pid = os.getpid()
-        self._largest = limits.frame_payload
-        self.path = Path(tempfile.mkdtemp(prefix="rpcnb-") if path is None else path).resolve()
-        """Where it is; absolute."""
-        self.spool = Spool(self.path, limits.upload_spool)
+        self._begin(limits)
+        self.settle(os.path.realpath(tempfile.mkdtemp(prefix="rpcnb-") if path is None else path))
         if not self.path.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "a work folder must exist", str(self.path))
+            raise NotADirectoryError(errno.ENOTDIR, "a work folder must exist", self._where)
+
+    @classmethod
+    def to_be(cls, limits: Limits) -> WorkFolder:
+        """Return one that is nowhere until `settle` says where; its folder stays."""
+        folder = cls.__new__(cls)
+        folder._own, folder._pid = False, 0  # noqa: SLF001 -- its own
+        folder._begin(limits)  # noqa: SLF001 -- likewise
+        return folder
+
+    def _begin(self, limits: Limits) -> None:
+        self._largest = limits.frame_payload
+        self._where: str
+        self.spool = Spool(limits.upload_spool)
+
+    def settle(self, where: str) -> None:
+        """Be at an existing folder, given by its absolute path, before anything is done."""
+        self._where = self.spool.disk = where
+
+    @property
+    def path(self) -> Path:
+        """Where it is; absolute."""
+        return Path(self._where)
 
     def upload(
         self,
@@ -149,7 +169,7 @@ class WorkFolder:
     def close(self) -> None:
         """Remove the folder if it is its own.  Idempotent; nothing in a forked child."""
         if self._own and self._pid == os.getpid():
-            shutil.rmtree(self.path, ignore_errors=True)
+            shutil.rmtree(self._where, ignore_errors=True)
 
     @contextmanager
     def _charged(self, nbytes: int) -> Iterator[None]:
@@ -170,7 +190,7 @@ class WorkFolder:
 
     @contextmanager
     def _folder(self, names: list[str], *, create: bool = False) -> Iterator[int]:
-        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        folder = os.open(self._where, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for name in names:
                 inner = _open_folder(folder, name, create=create)

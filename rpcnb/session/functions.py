@@ -6,7 +6,6 @@ import inspect
 import re
 import threading
 from collections.abc import Callable
-from difflib import get_close_matches
 from reprlib import Repr
 from typing import Any, TypeVar, overload
 
@@ -117,6 +116,8 @@ class FunctionRegistry:
 
     def near(self, name: str, count: int = 3) -> tuple[str, ...]:
         """Return up to `count` names that look like `name`, best first."""
+        from difflib import get_close_matches  # only those who miss need it
+
         return tuple(get_close_matches(name, self.names(), count))
 
 

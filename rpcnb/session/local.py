@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import threading
-from asyncio import CancelledError
 from contextlib import suppress
 from functools import partial
 from inspect import CO_COROUTINE, iscoroutinefunction
@@ -332,6 +331,8 @@ class LocalSession(RPCSession):
         return waiter.wait(call)
 
     def _start_coroutine(self, call: Call, callback: CallCallback) -> None:
+        from asyncio import CancelledError  # only those who have coroutines need it
+
         async def main() -> None:
             CURRENT_CALL.set(call)  # the task's own context
             call.enter_loop()

@@ -10,12 +10,8 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import QuotaExceeded
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 KEPT_FREE = 0.05
 """Share of a disk that uploads leave free."""
@@ -67,14 +63,18 @@ class Spool:
 
     Parameters
     ----------
-    path : Path
-        On the disk that is meant.
     limit : int [bytes]
         What they may have together.
+
+    Attributes
+    ----------
+    disk : str
+        A path on the disk that is meant.
     """
 
-    def __init__(self, path: Path, limit: int) -> None:
-        self._path = path
+    disk: str
+
+    def __init__(self, limit: int) -> None:
         self._limit = limit
         self._lock = threading.Lock()
         self.used = 0
@@ -100,7 +100,7 @@ class Spool:
                 f"{self._limit:,}; remove some with remote.remove(name)"
             )
             raise QuotaExceeded(message)
-        disk = os.statvfs(self._path)
+        disk = os.statvfs(self.disk)
         left = disk.f_bavail * disk.f_frsize - nbytes
         if left < KEPT_FREE * disk.f_blocks * disk.f_frsize:
             message = f"the server's disk is nearly full: {max(0, left):,} bytes would be left"

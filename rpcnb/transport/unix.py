@@ -81,6 +81,13 @@ def unix_pair() -> tuple[SocketTransport, SocketTransport]:
     return SocketTransport(ends[0]), SocketTransport(ends[1])
 
 
+def lost_connection() -> SocketTransport:
+    """Return a connection whose other end is gone."""
+    transport, other = unix_pair()
+    other.close()
+    return transport
+
+
 class UnixListener(SocketListener):
     """Accepts connections at its socket file, which it removes at the end."""
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from rpcnb.core.errors import PermissionDenied, SessionError
+from rpcnb.core.limits import DEFAULT_LIMITS
 from rpcnb.session.cells import NOT_ALLOWED, Cells
+from rpcnb.session.files import WorkFolder
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession
 
@@ -40,7 +41,7 @@ def registry() -> FunctionRegistry:
 
 @pytest.fixture
 def cells(registry: FunctionRegistry) -> Cells:
-    made = Cells(registry, Path())
+    made = Cells(registry, WorkFolder.to_be(DEFAULT_LIMITS))
     made._shell = PlainShell()
     return made
 

@@ -115,7 +115,8 @@ def test_a_write_that_fails_takes_nothing(folder, monkeypatch):
 
 
 def test_a_nearly_full_disk_takes_no_uploads(tmp_path, monkeypatch):
-    spool = Spool(tmp_path, 1 << 60)
+    spool = Spool(1 << 60)
+    spool.disk = str(tmp_path)
     monkeypatch.setattr(quota, "KEPT_FREE", 1.0)
     with pytest.raises(QuotaExceeded, match="disk is nearly full"):
         spool.charge(1)

@@ -17,6 +17,7 @@ from rpcnb.endpoint.recovery import GO_ON_TIMEOUT, TAKEN, Grace
 from rpcnb.endpoint.serving.due import DueQueue
 from rpcnb.endpoint.serving.serving_connection import ServingConnection
 from rpcnb.session.streams import PumpedStream
+from rpcnb.transport.unix import lost_connection
 from rpcnb.wire.messages import Goodbye, Side
 from rpcnb.wire.resumable import ResumableV1
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from rpcnb.session.base import RPCSession
     from rpcnb.transport.base import Transport
 
-    MakeDispatcher: TypeAlias = Callable[[RPCSession, Ticket, DueQueue | None], Dispatcher]
+    MakeDispatcher: TypeAlias = Callable[[RPCSession, str, DueQueue | None], Dispatcher]
+    """Given the session, what its client may not do, and what its thread has to do."""
     Away: TypeAlias = Callable[[bool], None]
     """Told whether nobody is connected."""
     Closer: TypeAlias = Callable[[str], None]
@@ -63,6 +65,14 @@ class Tenure(NamedTuple):
     """Seconds for calls that run when the session is told to end."""
 
 
+class _Place(NamedTuple):
+    """One client's connection, and what serves it."""
+
+    connection: ServingConnection
+    dispatcher: Dispatcher
+    due: DueQueue
+
+
 class Seat:
     """Serves one session to one client after another, on the thread that calls `run`.
 
@@ -88,6 +98,7 @@ class Seat:
         self._make_dispatcher = make_dispatcher
         self._on_end = on_end
         self._due: DueQueue
+        self._prepared: _Place | None = None
         self.stream = PumpedStream(self._wake, limits.calls_in_flight)
         """The session's default stream."""
         self.tell_away: Away | None = None
@@ -104,6 +115,12 @@ class Seat:
     def _wake(self) -> None:
         self._due.put(self.stream.run_pending)
 
+    def prepare(self, session: RPCSession) -> None:
+        """Make ready for the first client of a session, one that may do all."""
+        nobody = lost_connection()
+        nobody.close()
+        self._prepared = self._furnish(session, "", nobody, epoch=1)
+
     def open(self, session: RPCSession, transport: Transport, ticket: Ticket) -> None:
         """Serve `session`, at first on this connection."""
         self._session = session
@@ -116,9 +133,7 @@ class Seat:
                 target=self._go_on, args=(transport, ticket), name="rpcnb-resume", daemon=True
             ).start()
         else:
-            old = self._connection
-            old.post(Goodbye(TAKEN))
-            old.end(PeerDetached(TAKEN))
+            self._connection.end(PeerDetached(TAKEN), Goodbye(TAKEN))
             self._connect(transport, ticket)
 
     def _go_on(self, transport: Transport, ticket: Ticket) -> None:
@@ -131,21 +146,32 @@ class Seat:
             connection.end(error)
 
     def _connect(self, transport: Transport, ticket: Ticket) -> None:
-        session, limits = self._session, self._limits
+        place, self._prepared = self._prepared, None
+        if place is None:
+            place = self._furnish(self._session, ticket.caveats, transport, ticket.epoch)
+        else:
+            place.connection.begin(transport)
+        connection = place.connection
+        if connection.recovery is not None and is_worthwhile(transport.local_address):
+            HEARTBEATS.watch(Pulse(connection, asks=False))
+        with self._news:
+            self._connection, self._dispatcher, self._due = place
+            self._news.notify_all()
+        connection.ensure_background()
+
+    def _furnish(
+        self, session: RPCSession, caveats: str, transport: Transport, epoch: int
+    ) -> _Place:
+        limits = self._limits
         due = DueQueue(limits.calls_in_flight)
         own = due if session.is_local_session() else None
-        dispatcher = self._make_dispatcher(session, ticket, own)
+        dispatcher = self._make_dispatcher(session, caveats, own)
         dispatcher.on_end = self._on_end
-        protocol = ResumableV1(Side.SERVER, epoch=ticket.epoch, limits=limits)
+        protocol = ResumableV1(Side.SERVER, epoch=epoch, limits=limits)
         connection = dispatcher.connection = ServingConnection(transport, protocol, dispatcher)
         if self._tenure.grace > 0:
             connection.recovery = Grace(connection, self._tenure.grace, self._be_away)
-            if is_worthwhile(transport.local_address):
-                HEARTBEATS.watch(Pulse(connection, asks=False))
-        with self._news:
-            self._connection, self._dispatcher, self._due = connection, dispatcher, due
-            self._news.notify_all()
-        connection.ensure_background()
+        return _Place(connection, dispatcher, due)
 
     def close(self, reason: str) -> None:
         """End the session when its calls have ended, or their time is up; tell the client why."""

@@ -19,12 +19,12 @@ from rpcnb.transport.side_channel import SideListener
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
-    from pathlib import Path
 
     from rpcnb.core.device import Device
     from rpcnb.core.dtype import DType
     from rpcnb.core.values import ArrayRef, DTypeValue, Value
     from rpcnb.session.base import RPCSession
+    from rpcnb.session.files import WorkFolder
     from rpcnb.transport.segments import Segment
 
 
@@ -35,11 +35,11 @@ class AdoptedMemory:
     ----------
     session : RPCSession
         Whose arrays lie in them.
-    folder : path
+    folder : WorkFolder
         Where the side channel's socket is made; only this user may enter it.
     """
 
-    def __init__(self, session: RPCSession, folder: Path) -> None:
+    def __init__(self, session: RPCSession, folder: WorkFolder) -> None:
         self._session = session
         self._folder = folder
         self._listener: SideListener | None = None
@@ -52,7 +52,7 @@ class AdoptedMemory:
         if self._listener is not None or not is_offered():
             return None
         try:
-            self._listener = SideListener(self._folder)
+            self._listener = SideListener(self._folder.path)
         except OSError:  # no room for a file, say
             return None
         return str(self._listener.path), self._listener.key

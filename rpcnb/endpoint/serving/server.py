@@ -40,7 +40,7 @@ from rpcnb.endpoint.serving.descriptors import ensure_descriptors
 from rpcnb.endpoint.serving.estate import Estate, EstateFile, clear_away, find_estate
 from rpcnb.endpoint.serving.keyring import Keyring
 from rpcnb.endpoint.serving.staff import ProcessStaff, Staff, ThreadStaff
-from rpcnb.endpoint.serving.worker import GRACE, LEASE, Service, run_worker, serve_on_thread
+from rpcnb.endpoint.serving.worker import GRACE, LEASE, Crew, Service, serve_on_thread
 from rpcnb.session.backend import backend_module
 from rpcnb.session.functions import REGISTRY, FunctionRegistry
 from rpcnb.session.processes import parent_group
@@ -277,9 +277,10 @@ class Server:
             load_functions(self._load)
             return ThreadStaff(partial(serve_on_thread, self._service), ignore_end)
         service, load = self._service, self._load
+        crew = Crew(service)
         return ProcessStaff(
-            lambda: prepare(service, load),
-            lambda fd, ticket, folder, door: run_worker(fd, ticket, service, folder, door),
+            lambda: prepare(service, load, crew),
+            crew.work,
             ignore_end,
             drain=service.drain,
             orphaned=min(service.grace, ORPHANED),
@@ -379,7 +380,7 @@ def forking_is_safe() -> bool:
     return hasattr(os, "fork") and threading.active_count() == 1 and "ipykernel" not in sys.modules
 
 
-def prepare(service: Service, load: Sequence[str]) -> int:
+def prepare(service: Service, load: Sequence[str], crew: Crew) -> int:
     """Load everything a worker needs, so that a fork has it; return the number of functions."""
     for module in WARM:
         importlib.import_module(module)
@@ -389,8 +390,9 @@ def prepare(service: Service, load: Sequence[str]) -> int:
     load_functions(load)
     for name in service.registry.names():
         function = service.registry.get(name)
-        if function is not None:
-            service.registry.describe(name, function)
+        if function is not None and service.registry.describe(name, function).is_async:
+            importlib.import_module("asyncio")
+    crew.get_ready()
     # What is here stays shared: a collection in a worker would write to every page of it.
     gc.collect()
     gc.freeze()

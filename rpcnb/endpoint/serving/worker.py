@@ -12,31 +12,30 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import ConnectionClosed, TransportError
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
-from rpcnb.core.roles import grant_of
 from rpcnb.endpoint.greeting import PIECE
-from rpcnb.endpoint.serving.audit import MOST_REFUSALS, Notes
-from rpcnb.endpoint.serving.dispatch import Dispatcher
-from rpcnb.endpoint.serving.serve_memory import AdoptedMemory
+from rpcnb.endpoint.serving.seat import Post
+from rpcnb.endpoint.serving.stage import Stage, open_session
 from rpcnb.endpoint.serving.zygote import AWAY, BACK, Ticket
+from rpcnb.session.files import WorkFolder
 from rpcnb.session.functions import REGISTRY, FunctionRegistry
 from rpcnb.transport.descriptor import adopt, receive_descriptor
 from rpcnb.transport.pipes import consider
-from rpcnb.transport.unix import unix_pair
+from rpcnb.transport.unix import lost_connection
 from rpcnb.wire.messages import Goodbye, Side
 from rpcnb.wire.v1 import WireV1
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
+    from pathlib import Path
 
-    from rpcnb.core.roles import Role
-    from rpcnb.endpoint.serving.due import DueQueue
-    from rpcnb.endpoint.serving.seat import Away, Opened, Post
+    from rpcnb.endpoint.serving.audit import Notes
+    from rpcnb.endpoint.serving.seat import Away, Opened
     from rpcnb.session.base import RPCSession
     from rpcnb.session.interrupts import SignalInterrupter
     from rpcnb.session.streams import ExecutionStream
@@ -79,37 +78,110 @@ class Service:
     limits: Limits = DEFAULT_LIMITS
 
 
-def run_worker(
-    fd: int, ticket: Ticket, service: Service, folder: Path, door: socket.socket
-) -> None:
-    """Be a worker process: serve the session of `ticket` until it ends.
+class Crew:
+    """What the workers of one server have in common: made ready in the process that forks them.
 
-    `folder` is where its work folder is to be made; further connections come through `door`.
+    Parameters
+    ----------
+    service : Service
+        What they offer.
     """
-    from rpcnb.session import tqdm_hook
-    from rpcnb.session.interrupts import SignalInterrupter
-    from rpcnb.session.output import CAPTURE
-    from rpcnb.session.processes import limit_processes
-    from rpcnb.session.quota import limit_memory
 
-    # Here already, for a server may stop while a slow session opens.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    interrupter = SignalInterrupter()
-    interrupter.install()
-    CAPTURE.install_for_good()
-    tqdm_hook.install()
-    with Path(os.devnull).open("rb") as nothing:
-        os.dup2(nothing.fileno(), 0)
-    folder.mkdir(mode=0o700)
-    if (
-        service.limits.session_memory or not service.device_backends
-    ):  # which map what they do not use
-        limit_memory(service.limits.session_memory)
-    limit_processes(service.limits.session_processes, ticket.session_id, service.process_group)
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._interrupter: SignalInterrupter
+        self._on_term = OnTerm()
+        self._stage: Stage | None = None
+
+    def get_ready(self) -> None:
+        """Make this process what a worker is.  Call once, with one thread and all functions loaded."""
+        from rpcnb.session import tqdm_hook
+        from rpcnb.session.interrupts import SignalInterrupter
+        from rpcnb.session.output import CAPTURE
+        from rpcnb.session.quota import limit_memory
+
+        service = self._service
+        self._on_term.install()
+        self._interrupter = SignalInterrupter()
+        self._interrupter.install()
+        CAPTURE.install_for_good()
+        tqdm_hook.install()
+        with open(os.devnull, "rb") as nothing:  # noqa: PTH123 -- no Path needed
+            os.dup2(nothing.fileno(), 0)
+        if service.limits.session_memory or not service.device_backends:
+            limit_memory(service.limits.session_memory)  # the others map what they do not use
+        if service.open_next is None and not service.device_backends:
+            self._stage = Stage(service, "", self._interrupter, self._end_soon)
+            self._stage.prepare()
+
+    def work(self, fd: int, ticket: Ticket, folder: str, door: socket.socket) -> None:
+        """Be a worker process: serve the session of `ticket` until it ends.
+
+        `folder` is where its work folder is to be made; further connections come through `door`.
+        """
+        from rpcnb.session.processes import limit_processes
+
+        service = self._service
+        os.mkdir(folder, 0o700)  # noqa: PTH102 -- no Path needed
+        if service.limits.session_processes:
+            limit_processes(
+                service.limits.session_processes, ticket.session_id, service.process_group
+            )
+        try:
+            serve(
+                _adopt(fd),
+                ticket,
+                service,
+                partial(self._open_to_others, door),
+                folder,
+                interrupter=self._interrupter,
+                on_end=self._end_soon,
+                stage=self._stage,
+            )
+        finally:
+            _remove(folder)
+
+    def _end_soon(self) -> None:
+        """End this worker process also when its main thread does not come back from a call."""
+        if self._service.open_next is None and get_ident() == self._interrupter.thread:
+            return  # the main thread is in no call, and its session asks nobody
+        watchdog = threading.Timer(STUCK_AFTER, os.kill, (os.getpid(), signal.SIGKILL))
+        watchdog.daemon = True
+        try:
+            watchdog.start()
+        except RuntimeError:  # the session has as many threads as it may: nothing would end it
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _open_to_others(self, door: socket.socket, post: Post) -> Away:
+        """Let SIGTERM end the session in an orderly way, and other connections come in."""
+        self._on_term.post = post
+        threading.Thread(target=_attend, args=(door, post), name="rpcnb-door", daemon=True).start()
+        return partial(_tell_away, door)
+
+
+class OnTerm:
+    """What SIGTERM does: ends a process at once that has no session, and an open session in order."""
+
+    def __init__(self) -> None:
+        self.post: Post | None = None
+
+    def install(self) -> None:
+        """Take SIGTERM over.  Main thread only."""
+        signal.signal(signal.SIGTERM, self._end)
+
+    def _end(self, *_: object) -> None:
+        post = self.post
+        if post is None:  # a server may stop while a slow session opens
+            os._exit(0)
+        # On a thread of its own: closing interrupts the call on this one, in the middle of the closing.
+        threading.Thread(target=post.close, args=(STOPPING,), name="rpcnb-close").start()
+
+
+def _remove(folder: str) -> None:
+    """Remove a folder: mostly nothing is in it."""
     try:
-        transport, opened = _adopt(fd), partial(_open_to_others, door)
-        serve(transport, ticket, service, opened, folder, interrupter=interrupter, on_end=_end_soon)
-    finally:
+        os.rmdir(folder)  # noqa: PTH106 -- likewise
+    except OSError:
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -123,9 +195,7 @@ def _adopt(fd: int) -> Transport:
     except TransportError as error:
         LOG.info("the connection was lost before the session began: %s", error)
         os.close(fd)
-        transport, other = unix_pair()
-        other.close()
-        return transport
+        return lost_connection()
 
 
 def serve_on_thread(
@@ -136,7 +206,7 @@ def serve_on_thread(
 ) -> None:
     """Serve one session on a thread of the server's process."""
     with tempfile.TemporaryDirectory(prefix="rpcnb-", ignore_cleanup_errors=True) as folder:
-        serve(transport, ticket, service, opened, Path(folder))
+        serve(transport, ticket, service, opened, os.path.realpath(folder))
 
 
 def serve(
@@ -144,10 +214,11 @@ def serve(
     ticket: Ticket,
     service: Service,
     opened: Opened,
-    folder: Path,
+    folder: str,
     *,
     interrupter: SignalInterrupter | None = None,
     on_end: Callable[[], None] = lambda: None,
+    stage: Stage | None = None,
 ) -> None:
     """Serve one session on this thread until it ends.
 
@@ -157,20 +228,21 @@ def serve(
         Greeted; owned from here on.
     opened : callable
         Told what others may do with the session; returns whom to tell when nobody is connected.
-    folder : path
-        For the session's files.
+    folder : str
+        For the session's files: an absolute path.
     interrupter : SignalInterrupter, optional
         How calls are interrupted that run on the main thread.
     on_end : callable
         Told that the session is over; its calls may still run.
+    stage : Stage, optional
+        A session that is ready, for a client that may do all.
     """
-    from rpcnb.endpoint.serving.seat import Post, Seat, Tenure
-
     if ticket.protocol:
         from rpcnb.endpoint.tvm.worker import serve_tvm
 
         def open_for(offered: Service, stream: ExecutionStream) -> RPCSession:
-            return open_session(offered, ticket, stream, interrupter, folder)
+            files = WorkFolder(folder, service.limits)
+            return open_session(offered, ticket.caveats, stream, interrupter, files)
 
         serve_tvm(transport, ticket, service, open_for, on_end)
         return
@@ -181,91 +253,21 @@ def serve(
             LOG.info("session %s did not begin: %s", ticket.session_id, error)
             transport.close()
             return
-    tenure = Tenure(service.grace, service.lease, service.drain)
-    refusals = Refusals(ticket.session_id, service.notes)
-    seat = Seat(service.limits, tenure, partial(make_dispatcher, folder, refusals), on_end)
     try:
-        session = open_session(service, ticket, seat.stream, interrupter, folder)
+        if stage is None or ticket.caveats:
+            stage = Stage(service, ticket.caveats, interrupter, on_end)
     except Exception as error:
         LOG.warning("session %s cannot be opened", ticket.session_id, exc_info=True)
         say_sorry(transport, ticket, error)
         return
+    stage.settle(ticket.session_id, folder)
+    seat = stage.seat
     try:
-        seat.open(session, transport, ticket)
+        seat.open(stage.session, transport, ticket)
         seat.tell_away = opened(Post(seat.close, seat.take))
         seat.run()
     finally:
-        refusals.tell_counts(session)
-        session.shutdown()
-
-
-class Refusals:
-    """What a session's client was not let do; told to the audit log, a bounded number of times."""
-
-    def __init__(self, session_id: str, notes: Notes | None) -> None:
-        self._session_id = session_id
-        self._notes = notes
-        self._count = 0
-
-    def add(self, what: str, needed: Role) -> None:
-        """Take note of one, in words without values."""
-        self._count += 1
-        LOG.info("refused %s, which needs the role %s", what, needed)
-        if self._notes is not None and self._count <= MOST_REFUSALS:
-            self._notes.write(self._session_id, "refused", what=what, needed=str(needed))
-
-    def tell_counts(self, session: RPCSession) -> None:
-        """Say how much a session that ends has done."""
-        if self._notes is not None:
-            calls = session.statistics().get("calls", 0)
-            counted = calls if type(calls) is int else 0
-            self._notes.write(self._session_id, "counts", calls=counted, refusals=self._count)
-
-
-def make_dispatcher(
-    folder: Path, refusals: Refusals, session: RPCSession, ticket: Ticket, due: DueQueue | None
-) -> Dispatcher:
-    """Return what serves the session to its client: with a gate, unless the client may do all."""
-    grant = grant_of(ticket.caveats)
-    if grant.is_whole:
-        dispatcher = Dispatcher(session, due)
-    else:
-        from rpcnb.endpoint.serving.gate import GatedDispatcher
-
-        dispatcher = GatedDispatcher(session, grant, refusals.add, due)
-    if dispatcher.is_local:
-        dispatcher.memory = AdoptedMemory(session, folder)
-    return dispatcher
-
-
-def open_session(
-    service: Service,
-    ticket: Ticket,
-    stream: ExecutionStream,
-    interrupter: SignalInterrupter | None,
-    folder: Path,
-) -> RPCSession:
-    """Open what is served: this process, or the next server on the way."""
-    if service.open_next is not None:
-        return service.open_next()
-    from rpcnb.session.backend import make_backends
-    from rpcnb.session.cells import Cells
-    from rpcnb.session.files import WorkFolder
-    from rpcnb.session.local import LocalSession
-
-    grant = grant_of(ticket.caveats)
-    registry = service.registry.only(grant.allows_name) if grant.functions else service.registry
-    return LocalSession(
-        registry,
-        backends=make_backends(service.device_backends),
-        name=service.name,
-        allowed_modules=service.allowed_modules,
-        default_stream=stream,
-        interrupter=interrupter,
-        work_folder=WorkFolder(folder, service.limits),
-        cells=Cells(service.registry, folder) if service.allow_exec else None,
-        limits=service.limits,
-    )
+        stage.close()
 
 
 def say_sorry(transport: Transport, ticket: Ticket, error: Exception) -> None:
@@ -279,28 +281,6 @@ def say_sorry(transport: Transport, ticket: Ticket, error: Exception) -> None:
         protocol = WireV1(Side.SERVER, epoch=ticket.epoch)
         transport.send(protocol.frame(protocol.prepare(Goodbye(text[:500], error=True))))
     transport.close()
-
-
-def _end_soon() -> None:
-    """End this worker process also when its main thread does not come back from a call."""
-    watchdog = threading.Timer(STUCK_AFTER, os.kill, (os.getpid(), signal.SIGKILL))
-    watchdog.daemon = True
-    try:
-        watchdog.start()
-    except RuntimeError:  # the session has as many threads as it may: nothing would end it
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _open_to_others(door: socket.socket, post: Post) -> Away:
-    """Let SIGTERM end the session in an orderly way, and other connections come in."""
-
-    # On a thread of its own: closing interrupts the call on this one, in the middle of the closing.
-    def close(*_: object) -> None:
-        threading.Thread(target=post.close, args=(STOPPING,), name="rpcnb-close").start()
-
-    signal.signal(signal.SIGTERM, close)
-    threading.Thread(target=_attend, args=(door, post), name="rpcnb-door", daemon=True).start()
-    return partial(_tell_away, door)
 
 
 def _tell_away(door: socket.socket, away: bool) -> None:  # noqa: FBT001 -- as its type says

@@ -26,7 +26,7 @@ import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from rpcnb.core.errors import ConnectionClosed, TransportError
 from rpcnb.endpoint.serving.estate import listen_for_heirs
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("rpcnb.zygote")
 
-Work: TypeAlias = "Callable[[int, Ticket, Path, socket.socket], None]"
+Work: TypeAlias = "Callable[[int, Ticket, str, socket.socket], None]"
 """What a worker runs: given its connection's descriptor, its ticket, the path of its folder, which
 it makes when it needs one, and the socket on which further connections come."""
 
@@ -52,13 +52,6 @@ KILL_AFTER = 5.0
 _PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 """Looked up once, not by each worker."""
-
-
-class Closable(Protocol):
-    """Something a fork inherits and has to close."""
-
-    def close(self) -> None:
-        """Close this process's copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +123,8 @@ class Zygote:
         self._workers: dict[int, str] = {}
         self._doors: dict[str, socket.socket] = {}
         """Session -> where its further connections are handed in."""
+        self._numbers: set[int] = set()
+        """Descriptors that workers inherit and must not keep."""
         self._selector = selectors.DefaultSelector()
         self._wakeup: socket.socket
         """Readable when a worker has ended."""
@@ -165,6 +160,11 @@ class Zygote:
         with wakeup, alarm, self._selector as selector:
             selector.register(self._control, selectors.EVENT_READ)
             selector.register(wakeup, selectors.EVENT_READ)
+            self._numbers |= {wakeup.fileno(), alarm.fileno(), self._control.fileno()}
+            if isinstance(selector, getattr(selectors, "EpollSelector", ())):
+                self._numbers.add(selector.fileno())  # others are not inherited
+            if self._heirs is not None:
+                self._numbers.add(self._heirs.fileno())
             try:
                 while True:
                     found = [key for key, _ in selector.select()]
@@ -176,22 +176,23 @@ class Zygote:
                             self._hear_from(key.data)
                     self._reap(os.WNOHANG)
                     if self._control in ready:
-                        self._attend((selector, wakeup, alarm))
+                        self._attend()
             finally:
                 signal.set_wakeup_fd(-1)
 
-    def _attend(self, mine: tuple[Closable, ...]) -> None:
+    def _attend(self) -> None:
         try:
             note, fd = receive_descriptor(self._control)
         except ConnectionClosed:
             if not self._find_heir():
                 raise
         else:
-            self._obey(note, fd, mine)
+            self._obey(note, fd)
 
     def _find_heir(self) -> bool:
         """Wait for the next broker, and serve it; False when none comes, or it is not worth it."""
         self._selector.unregister(self._control)
+        self._numbers.discard(self._control.fileno())
         self._control.close()
         if self._heirs is None or self._told_to_stop:
             return False
@@ -211,12 +212,13 @@ class Zygote:
 
     def _serve_heir(self, control: socket.socket) -> None:
         self._control = control
+        self._numbers.add(control.fileno())
         self._selector.register(control, selectors.EVENT_READ)
         working = {session_id: pid for pid, session_id in self._workers.items()}
         self._report(ready=self._count, working=working, ended=self._ended)
         self._ended = {}
 
-    def _obey(self, note: bytes, fd: int, mine: tuple[Closable, ...]) -> None:
+    def _obey(self, note: bytes, fd: int) -> None:
         if note == STOP:
             self._told_to_stop = True
             os.close(fd)
@@ -233,12 +235,12 @@ class Zygote:
             self._report(refused=ticket.session_id, reason=error.strerror)
             return
         if pid == 0:
-            heirs = () if self._heirs is None else (self._heirs,)
-            self._become_worker(fd, ticket, inside, (*mine, door, *heirs, *self._doors.values()))
+            self._become_worker(fd, ticket, inside, door.fileno())
         os.close(fd)
         inside.close()
         self._workers[pid] = ticket.session_id
         self._doors[ticket.session_id] = door
+        self._numbers.add(door.fileno())
         self._selector.register(door, selectors.EVENT_READ, ticket.session_id)
         self._report(started=ticket.session_id, pid=pid)
 
@@ -265,20 +267,17 @@ class Zygote:
         finally:
             os.close(fd)
 
-    def _become_worker(
-        self, fd: int, ticket: Ticket, door: socket.socket, parents: tuple[Closable, ...]
-    ) -> NoReturn:
+    def _become_worker(self, fd: int, ticket: Ticket, inside: socket.socket, door: int) -> NoReturn:
         status = 1
         try:
             os.setpgid(0, 0)  # so that what the user's functions start ends with the worker
             _die_with(self._pid)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for end in (*parents, self._control):
-                end.close()
-            self._workers.clear()
-            self._doors.clear()
-            self._work(fd, ticket, self._folder / ticket.session_id, door)
+            # By their numbers, as a thousand sockets are not looked at in no time; they stay
+            # referred to from here, and so are never closed a second time.
+            _close_all([door, *self._numbers])
+            self._work(fd, ticket, f"{self._folder}/{ticket.session_id}", inside)
             status = 0
         except BaseException:  # noqa: BLE001 -- a worker's last words go to the server's log
             traceback.print_exc()
@@ -307,6 +306,7 @@ class Zygote:
 
     def _close_door(self, session_id: str) -> None:
         door = self._doors.pop(session_id)
+        self._numbers.discard(door.fileno())
         if door in self._selector.get_map():
             self._selector.unregister(door)
         door.close()
@@ -332,6 +332,18 @@ class Zygote:
         except OSError:
             return False
         return True
+
+
+def _close_all(numbers: list[int]) -> None:
+    """Close descriptors, with one system call for those that follow each other."""
+    numbers.sort()
+    first = last = numbers[0]
+    for number in numbers[1:]:
+        if number != last + 1:
+            os.closerange(first, last + 1)
+            first = number
+        last = number
+    os.closerange(first, last + 1)
 
 
 def _flush_output() -> None:

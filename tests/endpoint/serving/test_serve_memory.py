@@ -8,9 +8,11 @@ import pytest
 
 from rpcnb.core.device import CPU
 from rpcnb.core.errors import ArrayMismatch, ConnectionClosed, TransportError
+from rpcnb.core.limits import DEFAULT_LIMITS
 from rpcnb.core.values import DTypeValue, TypeCode
 from rpcnb.endpoint.memory import NOTE
 from rpcnb.endpoint.serving.serve_memory import AdoptedMemory
+from rpcnb.session.files import WorkFolder
 from rpcnb.session.local import LocalSession
 from rpcnb.transport import segments, side_channel
 from rpcnb.transport.descriptor import send_descriptor
@@ -27,7 +29,7 @@ def session():
 
 @pytest.fixture
 def memory(session, tmp_path):
-    memory = AdoptedMemory(session, tmp_path)
+    memory = AdoptedMemory(session, WorkFolder(tmp_path))
     yield memory
     memory.close()
 
@@ -121,11 +123,13 @@ def test_it_is_offered_once(memory) -> None:
 
 
 def test_without_a_folder_nothing_is_offered(session, tmp_path) -> None:
-    assert AdoptedMemory(session, tmp_path / "gone").offer() is None
+    folder = WorkFolder.to_be(DEFAULT_LIMITS)
+    folder.settle(str(tmp_path / "gone"))
+    assert AdoptedMemory(session, folder).offer() is None
 
 
 def test_an_offer_that_nobody_takes_leaves_no_file(session, tmp_path) -> None:
-    memory = AdoptedMemory(session, tmp_path)
+    memory = AdoptedMemory(session, WorkFolder(tmp_path))
     memory.offer()
     assert list(tmp_path.iterdir()) != []
     memory.close()

@@ -45,12 +45,12 @@ def ticket(number: int = 1) -> Ticket:
     return Ticket(f"{number:032x}", "", 1)
 
 
-def do_as_told(fd: int, ticket: Ticket, folder: Path, door: socket.socket) -> None:
+def do_as_told(fd: int, ticket: Ticket, folder: str, door: socket.socket) -> None:
     """Be a worker that obeys one byte."""
-    folder.mkdir()
-    (folder / "file").write_text("content")
+    Path(folder).mkdir()
+    Path(folder, "file").write_text("content")
     sock = socket.socket(fileno=fd)
-    sock.sendall(str(folder).encode() + b"\n")
+    sock.sendall(folder.encode() + b"\n")
     order = sock.recv(1)
     if order == b"x":
         os._exit(7)

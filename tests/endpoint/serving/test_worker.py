@@ -56,7 +56,7 @@ def test_a_session_is_served_until_its_client_goes(tmp_path) -> None:
     ended = threading.Event()
     running = Running(
         lambda far, opened: serve(
-            far, TICKET, Service(registry=registry), opened, tmp_path, on_end=ended.set
+            far, TICKET, Service(registry=registry), opened, str(tmp_path), on_end=ended.set
         )
     )
     double = running.client.get_function("t.double")
@@ -66,7 +66,7 @@ def test_a_session_is_served_until_its_client_goes(tmp_path) -> None:
 
 
 def test_a_session_can_be_closed_from_outside_with_a_reason(tmp_path, eventually) -> None:
-    running = Running(lambda far, opened: serve(far, TICKET, Service(), opened, tmp_path))
+    running = Running(lambda far, opened: serve(far, TICKET, Service(), opened, str(tmp_path)))
     running.client.ping()
     (post,) = running.posts
     post.close("time to go")
@@ -92,7 +92,7 @@ def test_a_session_that_cannot_be_opened_says_why(tmp_path, caplog) -> None:
         raise SessionError("the next one is busy")
 
     service = Service(open_next=fail)
-    running = Running(lambda far, opened: serve(far, TICKET, service, opened, tmp_path))
+    running = Running(lambda far, opened: serve(far, TICKET, service, opened, str(tmp_path)))
     with pytest.raises(RpcnbError, match="cannot be opened: SessionError: the next one is busy"):
         running.client.get_function("t.echo")
     running.end()

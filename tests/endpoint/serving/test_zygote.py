@@ -90,7 +90,7 @@ def test_a_worker_inherits_its_connection_and_nothing_of_the_zygotes(tmp_path) -
 
     before = kinds()
 
-    def list_descriptors(fd: int, ticket: Ticket, folder: Path, door: socket.socket) -> None:
+    def list_descriptors(fd: int, ticket: Ticket, folder: str, door: socket.socket) -> None:
         socket.socket(fileno=fd).sendall(json.dumps(kinds(fd, door.fileno())).encode())
 
     with running(tmp_path, list_descriptors) as (control, reports, _):
@@ -106,7 +106,7 @@ def test_a_worker_that_ignores_the_end_is_killed_with_what_it_started(
 ) -> None:
     monkeypatch.setattr(zygote, "KILL_AFTER", 0.2)
 
-    def ignore(fd: int, ticket: Ticket, folder: Path, door: socket.socket) -> None:
+    def ignore(fd: int, ticket: Ticket, folder: str, door: socket.socket) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         child = os.fork()
         socket.socket(fileno=os.dup(fd)).sendall(f"{child}\n".encode() if child else b"")
@@ -125,7 +125,7 @@ def test_a_worker_that_ignores_the_end_is_killed_with_what_it_started(
 
 
 def test_what_a_worker_started_ends_with_it(tmp_path, eventually) -> None:
-    def leave_a_child(fd: int, ticket: Ticket, folder: Path, door: socket.socket) -> None:
+    def leave_a_child(fd: int, ticket: Ticket, folder: str, door: socket.socket) -> None:
         child = os.fork()
         if child == 0:
             signal.pause()
@@ -167,7 +167,7 @@ def test_nobody_left_to_signal_is_fine(function) -> None:
 
 
 def test_a_living_worker_is_handed_further_connections_and_a_dead_one_none(tmp_path) -> None:
-    def greet_everybody(fd: int, ticket: Ticket, folder: Path, door: socket.socket) -> None:
+    def greet_everybody(fd: int, ticket: Ticket, folder: str, door: socket.socket) -> None:
         while True:
             note, fd = receive_descriptor(door)
             with socket.socket(fileno=fd) as sock:
@@ -187,7 +187,7 @@ def test_a_living_worker_is_handed_further_connections_and_a_dead_one_none(tmp_p
 
 
 def test_a_worker_can_say_that_its_client_is_away(tmp_path) -> None:
-    def come_and_go(fd: int, ticket: Ticket, folder: Path, door: socket.socket) -> None:
+    def come_and_go(fd: int, ticket: Ticket, folder: str, door: socket.socket) -> None:
         for words in (zygote.AWAY, zygote.BACK):
             door.send(words)
             socket.socket(fileno=os.dup(fd)).recv(1)
@@ -203,7 +203,7 @@ def test_a_worker_can_say_that_its_client_is_away(tmp_path) -> None:
 
 
 def test_a_worker_whose_output_leads_nowhere_ends_all_the_same(tmp_path) -> None:
-    def print_into_the_void(fd: int, ticket: Ticket, folder: Path, door: socket.socket) -> None:
+    def print_into_the_void(fd: int, ticket: Ticket, folder: str, door: socket.socket) -> None:
         reading, writing = os.pipe()
         os.close(reading)
         os.dup2(writing, 1)
