@@ -284,8 +284,8 @@ class WireV1(ShortSending):
                 self._payload.rest = self._payload.rest[nbytes:]
                 return _NOTHING if self._payload.rest else (self._complete(self._payload),)
             self._end += nbytes
-            if self._end - self._start >= self._needed:
-                messages += self._parse()
+            if self._end - self._start >= self._needed or self._end == len(self._buffer):
+                messages += self._parse()  # which makes room where there is none behind what came
         except RemoteProtocolError:
             self.state = State.CLOSED
             raise

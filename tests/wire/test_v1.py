@@ -249,3 +249,18 @@ def test_a_plain_message_may_come_in_short_form(message, short):
     assert (type(received), received) == (tuple, short)
     assert type(in_full(received)) is type(message)
     assert in_full(received) == message
+
+
+def test_there_is_room_for_more_however_much_came_at_once():
+    for shift in range(48):  # of the place in a frame where the buffer is full
+        sender, receiver = WireV1(Side.SERVER), WireV1(Side.CLIENT)
+        messages = [Return(1, "x" * shift), *(Return(n, n) for n in range(2, 1000))]
+        data = b"".join(part for m in messages for part in sender.frame(sender.prepare(m)))
+        received: list[Return] = []
+        while data:
+            buffer = receiver.receive_buffer()
+            nbytes = min(len(buffer), len(data))
+            assert nbytes
+            buffer[:nbytes], data = data[:nbytes], data[nbytes:]
+            received += map(in_full, receiver.received_short(nbytes))
+        assert received == messages
