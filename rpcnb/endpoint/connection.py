@@ -105,6 +105,8 @@ class Connection(Resuming):
         """What open requests were told when it ended."""
         self.bytes_received = 0
         self._ids = count(1)
+        self.next_id = self._ids.__next__
+        """Returns the id of a new request."""
         protocol.sink = self._sink
         self._handlers: dict[type[Message], Callable[..., None]] = {
             Return: self._on_return,
@@ -167,15 +169,19 @@ class Connection(Resuming):
     ) -> Pending:
         """Return a new pending request with its own id, not yet sent."""
         pending = Pending(next(self._ids), callback, observer)
+        self.open_for(pending)
+        return pending
+
+    def open_for(self, pending: Pending) -> None:
+        """Open the request of a `Pending` that was made with `next_id`; it is not yet sent."""
         self.pending[pending.id] = pending
         if (
-            callback is not None and self._dozing
+            self._dozing and pending.callback is not None
         ):  # nobody waits for it: the background thread reads
             ring(self._bell)
         if self.reason is not None:  # looked at after storing, as `end` stores before it looks
             self.pending.pop(pending.id, None)
             raise self.reason.with_traceback(None)  # else each caller's frames stay in it
-        return pending
 
     def send_request(self, pending: Pending, message: Message) -> None:
         """Send the message of a pending request; on failure the request is forgotten."""

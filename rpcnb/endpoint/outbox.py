@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rpcnb.wire.base import WireProtocol
     from rpcnb.wire.messages import Buffer
 
+_SHORT = frozenset({Kind.CALL_FUNC, Kind.RETURN})
 FREE_BATCH = 1000
 """Handles given up in one message; a list in a header holds 1,024 items."""
 HELD_MESSAGES = 32
@@ -140,8 +141,8 @@ class Outbox:
         if self._queue:
             self.flush()
 
-    def hold(self, prepared: Prepared) -> bool:
-        """Leave a message for what is sent next, or for a millisecond.
+    def hold(self, prepared: Prepared, most: int = HELD_MESSAGES) -> bool:
+        """Leave a message for what is sent next, or for a millisecond; `most` may wait so.
 
         Returns
         -------
@@ -149,7 +150,7 @@ class Outbox:
             Whether enough are held by now: `flush` them.
         """
         self._queue.append(prepared)
-        if len(self._queue) >= HELD_MESSAGES:
+        if len(self._queue) >= most:
             self._full += 1
             return True
         if not self._timed:
@@ -274,11 +275,22 @@ class Outbox:
             return self._protocol.prepare(FreeHandles(tuple(batch)))
         return Prepared(Kind.FREE_HANDLES, 0, header, (), 0)
 
+    def _short_frame(self, prepared: Prepared) -> bytes | None:
+        """Return the frame of a call or a result without payload; None for anything else."""
+        kind, request, header, payload, _ = prepared
+        return None if payload or kind not in _SHORT else self._quick_frame(kind, request, header)
+
     def _collect(self) -> list[Buffer]:
         buffers: list[Buffer] = []
         total = 0
         while self._queue and total < JOIN_LIMIT:
-            frames = self._protocol.frame(self._queue.popleft())
-            buffers.extend(frames)
-            total += sum(map(len, frames))
+            prepared = self._queue.popleft()
+            data = self._short_frame(prepared)
+            if data is None:
+                frames = self._frame(prepared)
+                buffers.extend(frames)
+                total += sum(map(len, frames))
+            else:
+                buffers.append(data)
+                total += len(data)
         return [b"".join(buffers)] if total < JOIN_LIMIT else buffers

@@ -13,7 +13,7 @@ from rpcnb.remote.future import RemoteFuture
 from rpcnb.remote.observer import BlockingObserver
 from rpcnb.remote.output import give_warnings
 from rpcnb.remote.proxy import HandleProxy
-from rpcnb.remote.wrap import Lent, lift, lower_call
+from rpcnb.remote.wrap import NOTHING_LENT, Lent, lift, lower_call
 from rpcnb.session.base import DEFAULT_OPTIONS, CallOptions
 from rpcnb.session.functions import RESERVED, signature_of
 
@@ -171,18 +171,21 @@ class RemoteFunction(HandleProxy):
         Where the remote function has a parameter called ``stream``, ``timeout`` or ``echo``, the
         argument is the function's; the option is then given with `options`.
         """
-        keep = self, args, dict(kwargs)  # with the stream, which ends when nobody has it any more
-        options, echo = self._take_options(kwargs)
-        remote = self._remote
-        lent: Lent = {}
-        values, named = lower_call(remote, args, kwargs, lent)
+        remote, options, echo = self._remote, self._options, False
+        lent: Lent = NOTHING_LENT
+        values: Sequence[Value] = args
+        named: Mapping[str, Value] = kwargs
+        keep: object = self
+        if kwargs or not PLAIN_TYPES.issuperset(map(type, args)):
+            keep = self, args, dict(kwargs)  # with the stream, which ends when nobody has it
+            options, echo = self._take_options(kwargs)
+            lent = {}
+            values, named = lower_call(remote, args, kwargs, lent)
         future = RemoteFuture(remote, self.__name__, lent, echo=echo, keep=keep)
-        ref = self.lowered()
-        future.start(
-            lambda started: remote.session.async_call_func(
-                ref, values, named, started.finish, options=options, observer=started.observer
-            )
+        running = remote.session.async_call_func(
+            self.lowered(), values, named, future.finish, options=options, observer=future.observer
         )
+        future.started_as(running)
         return future
 
     def options(

@@ -8,6 +8,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from rpcnb.core.errors import RemoteCancelled
+from rpcnb.core.values import PLAIN_TYPES
+from rpcnb.remote.light_future import LightFuture
 from rpcnb.remote.observer import CollectingObserver
 from rpcnb.remote.wrap import Lent, lift
 from rpcnb.session.base import ENDED_CALL, CallStatus, RunningCall, raise_or_return
@@ -19,11 +21,12 @@ if TYPE_CHECKING:
     from rpcnb.remote.client import Remote
     from rpcnb.remote.progress import Progress
 
+_RETURNED = CallStatus.RETURN
 CONFIRM_SECONDS = 2.0
 """How long `RemoteFuture.cancel` waits for the other side to say that the call has stopped."""
 
 
-class RemoteFuture(concurrent.futures.Future[Any]):
+class RemoteFuture(LightFuture):
     """A remote call's future: as `concurrent.futures.Future`, and awaitable.
 
     Works with `concurrent.futures.wait` and `as_completed`, and with `asyncio`. Thread-safe.
@@ -41,19 +44,21 @@ class RemoteFuture(concurrent.futures.Future[Any]):
     an interrupt during `result`. What was started without waiting is stopped by `cancel` alone.
     """
 
+    # Class attributes: thousands of calls may be out, and each object of one, and each store,
+    # is a hundredth of what it costs.
+    _stopped = False
+    _ended: float | None = None
+    _running_call: RunningCall = ENDED_CALL
+
     def __init__(
         self, remote: Remote, name: str, lent: Lent, *, echo: bool = False, keep: object = None
     ) -> None:
-        super().__init__()
         self._kept = keep
         """The function and its arguments: their handles are needed until the call has ended."""
         self._remote = remote
         self._name = name
-        self._stopped = False
         self._began = monotonic()
-        self._ended: float | None = None
-        self._running_call: RunningCall = ENDED_CALL
-        self.observer = CollectingObserver(remote, lent, self._note_start, echo=echo)
+        self.observer = CollectingObserver(remote, lent, self, echo=echo)
 
     # --- what happens ---------------------------------------------------------------------------
 
@@ -127,12 +132,20 @@ class RemoteFuture(concurrent.futures.Future[Any]):
             concurrent.futures.wait([self], timeout)
         return self.cancelled()
 
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the result and return it, or raise what the call raised."""
+        if self._ended is None:
+            self._running_call.push()
+        return super().result(timeout)
+
     def cancelled(self) -> bool:
         """Tell whether the call was stopped."""
         return self._stopped and self.done()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Return what the call raised, or None; raise `RemoteCancelled` if it was stopped."""
+        if self._ended is None:
+            self._running_call.push()
         error = super().exception(timeout)
         if isinstance(error, RemoteCancelled):
             raise error
@@ -199,19 +212,20 @@ class RemoteFuture(concurrent.futures.Future[Any]):
 
     # --- for who starts the call ----------------------------------------------------------------
 
-    def start(self, launch: Callable[[RemoteFuture], RunningCall]) -> None:
-        """Start the call with `launch`, which gives `finish` as the session's callback."""
-        self._running_call = launch(self)
-        if self.done():
+    def started_as(self, call: RunningCall) -> None:
+        """Know what to cancel: the call that was started with `finish` as its callback."""
+        self._running_call = call
+        if self._ended is not None:  # looked at after storing, as `finish` stores before it lets go
             self._let_go()
 
     def _let_go(self) -> None:
         """Drop what leads back here, so that the result goes as soon as this does."""
         self._running_call = ENDED_CALL
         self._kept = None
-        self.observer.on_start = None
+        self.observer.future = None
 
-    def _note_start(self) -> None:
+    def note_start(self) -> None:
+        """Take note that it runs, once; for its observer."""
         if not self.running() and not self.done():
             self.set_running_or_notify_cancel()
 
@@ -219,6 +233,9 @@ class RemoteFuture(concurrent.futures.Future[Any]):
         """Take the outcome: the session's `CallCallback`."""
         self._ended = monotonic()
         self._let_go()
+        if status is _RETURNED and type(value) in PLAIN_TYPES:
+            self.settle(value)
+            return
         try:
             result = lift(raise_or_return(status, value), self._remote, self.observer.lent)
         except RemoteCancelled as error:
@@ -228,7 +245,7 @@ class RemoteFuture(concurrent.futures.Future[Any]):
             # Without the traceback, which would tie this frame, and so the result, to the error.
             self.set_exception(error.with_traceback(None))
         else:
-            self.set_result(result)
+            self.settle(result)
 
 
 show_live: Callable[[RemoteFuture], object] = print

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextvars import copy_context
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from rpcnb.core.errors import InvalidHandle
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from rpcnb.core.values import CallbackRef, Value
     from rpcnb.remote.client import Remote
+    from rpcnb.remote.future import RemoteFuture
     from rpcnb.remote.progress import ProgressView
 
 T = TypeVar("T")
@@ -93,8 +95,8 @@ class CollectingObserver(Lender):
     ----------
     remote, lent
         See `Lender`.
-    on_start : callable
-        Called when the call starts; may be taken away once it has ended.
+    future : RemoteFuture
+        Told when the call starts; taken away once it has ended.
     echo : bool
         Print what the call prints, besides keeping it.
     """
@@ -104,13 +106,17 @@ class CollectingObserver(Lender):
     warnings: tuple[Warning, ...] = ()
     _texts: dict[str, KeptText] | None = None
 
-    def __init__(
-        self, remote: Remote, lent: Lent, on_start: Callable[[], None], *, echo: bool
-    ) -> None:
-        super().__init__(remote, lent)
-        self.on_start: Callable[[], None] | None = on_start
+    def __init__(self, remote: Remote, lent: Lent, future: RemoteFuture, *, echo: bool) -> None:
+        self.remote = remote
+        self.lent = lent
+        self._context = copy_context()
+        self.future: RemoteFuture | None = future
         self._echo = echo
-        self.progress_callbacks: list[Callable[[Progress], object]] = []
+
+    @cached_property
+    def progress_callbacks(self) -> list[Callable[[Progress], object]]:
+        """Who is told of progress; to be appended to."""
+        return []
 
     def text(self, stream: str) -> str:
         """Return what it wrote to ``stdout`` or ``stderr`` and is kept."""
@@ -118,8 +124,9 @@ class CollectingObserver(Lender):
 
     def started(self) -> None:
         """Tell the future."""
-        if self.on_start is not None:
-            self.on_start()
+        future = self.future
+        if future is not None:
+            future.note_start()
 
     def progress(self, done: float, total: float | None, description: str) -> None:
         """Keep how far it is, and tell whoever asked to know."""

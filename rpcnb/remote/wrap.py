@@ -39,6 +39,8 @@ SMALL_ARRAY = 64 * KIB
 Lent: TypeAlias = dict[int, Callable[..., object]]
 """The local functions lent for one call, by the handles their `CallbackRef` names."""
 
+NOTHING_LENT: Lent = {}
+"""Of calls that are known to lend nothing; never added to."""
 _lent_handles = count(1)
 
 # Subclasses (IntEnum, StrEnum, …) arrive as what they are made of.

@@ -139,6 +139,9 @@ class RunningCall:
     def cancel(self) -> None:
         """Ask that the call be stopped; its callback says how it ended.  Idempotent."""
 
+    def push(self) -> None:
+        """Send it now, if it was kept back to go with others: somebody waits for it."""
+
     def wait(self) -> None:
         """Wait until a call of `RPCSession.queue_call` has ended.
 

@@ -26,6 +26,10 @@ CALLS = {"nothing": (18, 30), "mean": (26, 37), "make": (45, 62), "copy_from": (
 is given an array, one that gives an object, and an upload of 4 KiB."""
 OPERATION_CALLS = 200
 """The same of an array operation, which gives an array."""
+SUBMITTED_TOGETHER = 4
+"""How many of a thousand submitted calls go out in one system call."""
+SUBMITTED_OBJECTS = 6
+"""Objects of a submitted call and its future that the cycle collector looks at."""
 WORKER_GARBAGE = 5
 """Objects of a call that only the cycle collector finds: a pause of 60 µs every 700 of them."""
 
@@ -162,6 +166,34 @@ def test_submitted_calls_are_one_frame_each(counted: CountedRemote) -> None:
     assert 100 <= counts.frames_sent <= 102  # and answers to a worker that asks how far we are
     assert counts.frames_received >= 100  # and a notice from a call that took long
     assert counts.receives <= counts.frames_received
+
+
+def test_many_submitted_calls_take_few_system_calls(counted: CountedRemote) -> None:
+    nothing = counted.remote.get_function("bench.nothing")
+    nothing()
+
+    def burst() -> None:
+        for future in [nothing.submit() for _ in range(1000)]:
+            future.result()
+
+    counts = [counted.count(burst) for _ in range(8)]  # a quick worker may keep up with one
+    assert min(each.sends for each in counts) <= 1000 / SUBMITTED_TOGETHER
+    assert min(each.receives for each in counts) <= 1000 / SUBMITTED_TOGETHER
+
+
+def test_a_submitted_call_is_few_objects_here(counted: CountedRemote) -> None:
+    nothing = counted.remote.get_function("bench.nothing")
+    nothing()
+
+    def made(number: int) -> int:
+        gc.collect()
+        before = len(gc.get_objects())
+        futures = [nothing.submit() for _ in range(number)]
+        for future in futures:
+            future.result()
+        return len(gc.get_objects()) - before
+
+    assert min(made(200) - made(100) for _ in range(3)) / 100 <= SUBMITTED_OBJECTS
 
 
 def test_metadata_sends_nothing(counted: CountedRemote) -> None:

@@ -7,7 +7,9 @@ import pytest
 
 from rpcnb.core.errors import InvalidHandle
 from rpcnb.core.values import CallbackRef, Handle
-from rpcnb.remote.observer import BlockingObserver, CollectingObserver, Lender
+from rpcnb.remote.future import RemoteFuture
+from rpcnb.remote.observer import BlockingObserver, Lender
+from rpcnb.session.base import CallStatus
 
 if TYPE_CHECKING:
     from rpcnb.remote.client import Remote
@@ -40,6 +42,10 @@ def test_a_view_is_made_only_when_there_is_progress(remote: Remote) -> None:
 
 
 def test_the_collector_tells_of_the_start(remote: Remote) -> None:
-    told: list[bool] = []
-    CollectingObserver(remote, {}, lambda: told.append(True), echo=False).started()
-    assert told == [True]
+    future = RemoteFuture(remote, "f", {})
+    assert not future.running()
+    future.observer.started()
+    assert future.running()
+    future.finish(CallStatus.RETURN, 3)
+    future.observer.started()  # too late, and nobody minds
+    assert future.result(0) == 3

@@ -35,6 +35,7 @@ from rpcnb.endpoint.client.shared_memory import SharedMemory
 from rpcnb.endpoint.client.small_copies import SmallCopies
 from rpcnb.endpoint.client.socket_copies import SocketCopies
 from rpcnb.endpoint.client.socket_device import SocketDeviceAPI
+from rpcnb.endpoint.client.submitted import SubmittedCalls
 from rpcnb.endpoint.client.waiting import Waiter
 from rpcnb.endpoint.client.watch import WatchedCall
 from rpcnb.endpoint.credentials import place_of
@@ -132,6 +133,7 @@ class SocketSession(SocketCopies, QueueingSession):
                 HEARTBEATS.watch(Pulse(self._connection, self._tell, asks=True))
         self._connection.ensure_background()
         self._waiter = Waiter(self, self._connection, self._shield)
+        self._submitted = SubmittedCalls(self._connection, self._shield)
         self.queued = QueuedCalls(self._connection, self._waiter, self._shield)
         HOUSEKEEPER.register(self)
         forget_in_children(self)
@@ -231,6 +233,16 @@ class SocketSession(SocketCopies, QueueingSession):
         if EVENTS.subscriptions:
             observer = WatchedCall(self.table_index, func.info.name, observer)
             callback = observer.ending(callback)
+        if options is DEFAULT_OPTIONS and not _get_parent():
+            call = self._submitted.start(
+                func.handle,
+                tuple(args),
+                kwargs or _NO_KWARGS,  # type: ignore[arg-type] # as in `call_func`
+                callback,
+                observer,
+            )
+            if call is not None:
+                return call
         with self._shield:
             pending = self._start(func, args, kwargs, callback, options, observer)
             if self._shield.count:  # raised in a moment: nobody will ever hold this call
@@ -409,7 +421,7 @@ class SocketSession(SocketCopies, QueueingSession):
             "transport": type(connection.transport).__name__,
             "connections": connection.cuts + 1,
             "bytes_resent": getattr(connection.protocol, "resent_nbytes", 0),
-            "calls": self._calls + self.queued.count,
+            "calls": self._calls + self.queued.count + self._submitted.count,
             "calls_in_flight": connection.requests_under_way,
             "calls_queued": self.queued.count,
             "frames_sent": connection.protocol.frames_sent,

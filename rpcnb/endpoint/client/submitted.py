@@ -1,0 +1,101 @@
+"""Calls that were submitted: the more of them are out, the more are sent at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rpcnb.core.values import PLAIN_TYPES
+from rpcnb.endpoint.client.watch import WatchedCall
+from rpcnb.endpoint.outbox import HELD_MESSAGES
+from rpcnb.endpoint.pending import Pending
+from rpcnb.endpoint.transfer import buffers_in
+from rpcnb.session.base import RunningCall
+from rpcnb.wire.base import Prepared
+from rpcnb.wire.messages import Cancel, Kind
+
+if TYPE_CHECKING:
+    from rpcnb.core.values import Value
+    from rpcnb.endpoint.client.interrupt import InterruptShield
+    from rpcnb.endpoint.connection import Connection
+    from rpcnb.session.base import CallCallback, CallObserver
+
+_CALL_FUNC = Kind.CALL_FUNC
+OUT_FOR_EACH = 2
+"""Calls that are out for each one that may be kept back. The first ones are sent at once, a call more
+than hundreds does not begin sooner by hurrying, and whoever keeps a number of calls out never finds
+all of them here."""
+
+
+class SubmittedCall(Pending, RunningCall):
+    """A call that nobody waits for by its request: both ends of it in one object.
+
+    Of thousands of calls that are out, objects cost more than code: the cycle collector looks at
+    each of them.
+    """
+
+    __slots__ = ("_connection",)
+
+    def __init__(
+        self, number: int, callback: CallCallback, observer: CallObserver, connection: Connection
+    ) -> None:
+        Pending.__init__(self, number, callback, observer)  # `super` takes 0.1 µs more
+        self._connection = connection
+
+    def cancel(self) -> None:
+        if not self.done:
+            self._connection.post(Cancel(self.id))
+
+    def push(self) -> None:
+        if not self.done:
+            self._connection.flush()
+
+
+class SubmittedCalls:
+    """Starts the submitted calls of one session whose arguments are short.  Thread-safe.
+
+    Parameters
+    ----------
+    connection, shield
+        Of the session.
+    """
+
+    def __init__(self, connection: Connection, shield: InterruptShield) -> None:
+        self._connection = connection
+        self._shield = shield
+        self.count = 0
+        """Calls that were submitted so far."""
+
+    def start(
+        self,
+        function: int,
+        args: tuple[Value, ...],
+        kwargs: dict[str, Value],
+        callback: CallCallback,
+        observer: CallObserver,
+    ) -> SubmittedCall | None:
+        """Start a call of the default stream; return None where that takes the general way.
+
+        Many that are out are sent 32 at a time, each a millisecond later at most: a system call for
+        each would be a third of what it costs.
+        """
+        connection = self._connection
+        header = connection.protocol.quick_call(function, args, kwargs)
+        if header is None:
+            return None
+        with self._shield:  # an interrupt between the steps would leave a request never sent
+            call = SubmittedCall(connection.next_id(), callback, observer, connection)
+            if kwargs or not PLAIN_TYPES.issuperset(map(type, args)):
+                call.arrays = buffers_in(args, kwargs)
+            connection.open_for(call)
+            if type(observer) is WatchedCall:
+                observer.sent(call.id)
+            prepared = Prepared(_CALL_FUNC, call.id, header, (), 0)
+            most = min(len(connection.pending) // OUT_FOR_EACH, HELD_MESSAGES)
+            if not most:
+                connection.post_prepared(prepared)
+            elif connection.outbox.hold(prepared, most):
+                connection.flush()
+            self.count += 1
+            if self._shield.count:  # raised in a moment: nobody will ever hold this call
+                call.cancel()
+        return call

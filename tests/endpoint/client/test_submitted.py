@@ -1,0 +1,171 @@
+"""Submitted calls over a connection whose other end is a server in this process."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rpcnb.core.errors import SessionClosed
+from rpcnb.core.events import EVENTS, CallChanged, CallPhase
+from rpcnb.endpoint.client.connect import open_session
+from rpcnb.endpoint.client.submitted import OUT_FOR_EACH, SubmittedCall
+from rpcnb.endpoint.serving.server import Server
+from rpcnb.session.base import CallStatus
+from rpcnb.session.functions import FunctionRegistry
+from rpcnb.testing.session_cases import Started
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from rpcnb.endpoint.client.socket_session import SocketSession
+
+SOON = 10.0
+
+
+class Door:
+    """Holds the call that passes it until a test opens it; keeps the order of all calls."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.open = threading.Event()
+        self.passed: list[int] = []
+
+    def wait(self) -> None:
+        self.entered.set()
+        assert self.open.wait(SOON)
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    door = Door()
+    yield door
+    door.open.set()
+
+
+@pytest.fixture
+def session(tmp_path: Path, door: Door) -> Iterator[SocketSession]:
+    registry = FunctionRegistry()
+    registry.add("wait", door.wait)
+    registry.add("note", lambda number: door.passed.append(number) or number)
+    with (
+        Server(registry=registry, in_process=True, connection_file=tmp_path / "c.json") as server,
+        open_session(server.url, token=server.token) as opened,
+    ):
+        yield opened
+
+
+def submit(session: SocketSession, name: str, *args: object) -> Started:
+    started = Started()
+    function = session.get_function(name)
+    assert function is not None
+    started.running = session.async_call_func(function, args, {}, started.callback)
+    return started
+
+
+@pytest.fixture
+def sent(session: SocketSession) -> list[int]:
+    """Bytes of each send from now on."""
+    sent: list[int] = []
+    outbox = session._connection.outbox
+    send_one = outbox._send_one
+    outbox._send_one = lambda data: sent.append(len(data)) or send_one(data)
+    return sent
+
+
+def test_a_few_calls_are_sent_at_once(session: SocketSession, door: Door, sent: list[int]) -> None:
+    note = session.get_function("note")
+    assert note is not None
+    waiting = submit(session, "wait")
+    assert door.entered.wait(SOON)
+    sent.clear()
+    calls = [Started() for _ in range(2 * OUT_FOR_EACH - 2)]
+    for number, call in enumerate(calls):
+        call.running = session.async_call_func(note, (number,), {}, call.callback)
+        assert len(sent) == number + 1
+    door.open.set()
+    assert waiting.result() is None
+    assert [call.result() for call in calls] == list(range(len(calls)))
+
+
+def test_many_calls_are_sent_together_and_in_order(
+    session: SocketSession, door: Door, sent: list[int]
+) -> None:
+    note = session.get_function("note")
+    assert note is not None
+    submit(session, "wait")
+    assert door.entered.wait(SOON)
+    calls = [Started() for _ in range(400)]
+    for number, call in enumerate(calls):
+        call.running = session.async_call_func(note, (number,), {}, call.callback)
+    calls[-1].running.push()
+    assert len(sent) < len(calls) / 3
+    door.open.set()
+    assert [call.result() for call in calls] == list(range(len(calls)))
+    assert door.passed == list(range(len(calls)))
+    assert session.statistics()["calls"] == len(calls) + 1
+
+
+def test_what_follows_a_call_that_is_kept_back_takes_it_along(
+    session: SocketSession, door: Door
+) -> None:
+    note = session.get_function("note")
+    assert note is not None
+    for number in range(100):
+        session.async_call_func(note, (number,), {}, Started().callback)
+        if number % 7 == 0:
+            assert session.call_func(note, (-number,)) == -number
+    assert session.call_func(note, (100,)) == 100
+    expected = [n for number in range(100) for n in ([number] if number % 7 else [number, -number])]
+    assert door.passed == [*expected, 100]
+
+
+def test_a_call_that_is_kept_back_is_sent_all_the_same(session: SocketSession, door: Door) -> None:
+    submit(session, "wait")
+    assert door.entered.wait(SOON)
+    calls = [submit(session, "note", number) for number in range(OUT_FOR_EACH * 3 + 1)]
+    door.open.set()
+    assert [call.result() for call in calls] == list(range(len(calls)))  # nobody pushed
+
+
+def test_a_call_that_is_kept_back_is_cancelled(session: SocketSession, door: Door) -> None:
+    note = session.get_function("note")
+    assert note is not None
+    submit(session, "wait")
+    assert door.entered.wait(SOON)
+    calls = [Started() for _ in range(100)]
+    for number, call in enumerate(calls):
+        call.running = session.async_call_func(note, (number,), {}, call.callback)
+    calls[-1].cancel()
+    assert calls[-1].status() is CallStatus.CANCELLED
+    door.open.set()
+    assert [call.result() for call in calls[:-1]] == list(range(99))
+    calls[0].cancel()  # it has ended: nothing happens
+    assert session.call_func(note, (100,)) == 100
+    assert door.passed == [*range(99), 100]
+
+
+def test_other_arguments_take_the_general_way(session: SocketSession) -> None:
+    call = submit(session, "note", [1, 2])
+    assert not isinstance(call.running, SubmittedCall)
+    assert call.result() == [1, 2]
+    assert isinstance(submit(session, "note", 1).running, SubmittedCall)
+
+
+def test_views_are_told_of_it(session: SocketSession) -> None:
+    with EVENTS.subscribe() as events:
+        assert submit(session, "note", 1).result() == 1
+        phases = [e.phase for e in events.drain() if isinstance(e, CallChanged)]
+    assert phases[0] is CallPhase.SENT
+    assert CallPhase.FINISHED in phases
+
+
+def test_a_closed_session_takes_none(session: SocketSession) -> None:
+    note = session.get_function("note")
+    assert note is not None
+    session.shutdown()
+    with pytest.raises(SessionClosed):
+        session.async_call_func(note, (1,), {}, Started().callback)
+    assert not session._connection.pending
