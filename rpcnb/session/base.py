@@ -140,7 +140,7 @@ class RunningCall:
         """Ask that the call be stopped; its callback says how it ended.  Idempotent."""
 
     def push(self) -> None:
-        """Send it now, if it was kept back to go with others: somebody waits for it."""
+        """Send it now if it was kept back to go with others: somebody waits for it."""
 
     def wait(self) -> None:
         """Wait until a call of `RPCSession.queue_call` has ended.
@@ -471,10 +471,7 @@ class RPCSession(ABC):
 
 
 def run_and_call_back(work: Callable[[], Value], callback: CallCallback) -> None:
-    """Run `work` here and tell `callback` how it ended.
-
-    `KeyboardInterrupt` and its like are not caught: they are this thread's own.
-    """
+    """Run `work` here and tell `callback` how it ended, unless by what is this thread's own."""
     try:
         value = work()
     except RemoteCancelled:
