@@ -73,6 +73,10 @@ def call(name: str, probe: str, target: float, number: int, **more: Any) -> Case
 
 
 def copies(nbytes: int, label: str, number: int, target: float | None, **more: Any) -> list[Case]:
+    """Return copies: small ones as a user of this machine connects, large ones by TCP as the limit.
+
+    Arrays of 256 KiB or more would lie in shared memory: see `same_host`.
+    """
     return [
         Case(
             (Figure(f"{direction} {label}", target=target),),
@@ -80,6 +84,7 @@ def copies(nbytes: int, label: str, number: int, target: float | None, **more: A
             "bulk",
             placement="two" if nbytes >= MIB else "one",
             arguments={"nbytes": nbytes, "number": number, "direction": direction},
+            our_arguments={"shared": True} if nbytes < MIB else {},
         )
         for direction in ("upload", "download")
     ]
