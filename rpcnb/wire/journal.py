@@ -39,8 +39,9 @@ class Journal:
     """The frames of one direction that are not known to have arrived."""
 
     def __init__(self) -> None:
-        self.entries: deque[bytes | list[Buffer]] = deque()
-        """Frames in order; those with a payload as a list of buffers."""
+        self.entries: list[bytes | list[Buffer]] = []
+        """Frames in order; those with a payload as a list of buffers. A list, since 64 taken from a
+        deque one by one are 4 µs of one call on each side: the slowest in a hundred."""
         self.keep = self.entries.append
         """Keep a frame without payload."""
         self._first = 1
@@ -68,10 +69,10 @@ class Journal:
 
     def trim(self, acked: int) -> None:
         """Drop what has arrived.  For the side that sends."""
-        entries = self.entries
-        while self._first <= acked:
-            entries.popleft()
-            self._first += 1
+        arrived = acked - self._first + 1
+        if arrived > 0:
+            del self.entries[:arrived]
+            self._first += arrived
 
     def again(self, received: int, epoch: int, ack: int) -> list[Buffer]:
         """Return what the peer lacks, as frames of a new connection.
