@@ -63,19 +63,19 @@ def lower_call(
     EncodeError, ImplicitTransferError, InvalidHandle
         An argument cannot cross; a note says which.
     """
-    if not PLAIN_TYPES.issuperset(map(type, args)):
-        args = [_lower_argument(remote, i, value, lent) for i, value in enumerate(args)]
-    if kwargs and not PLAIN_TYPES.issuperset(map(type, kwargs.values())):
-        kwargs = {name: _lower_argument(remote, name, v, lent) for name, v in kwargs.items()}
-    return args, kwargs
-
-
-def _lower_argument(remote: Remote, where: int | str, value: object, lent: Lent) -> Value:
+    given = (*args, *kwargs.values())
+    if PLAIN_TYPES.issuperset(map(type, given)):
+        return args, kwargs
+    lowered: list[Value] = []
     try:
-        return lower(value, remote, lent)
+        for value in given:
+            lowered.append(lower(value, remote, lent))  # noqa: PERF401 -- how far it comes is noted
     except (CodecError, ImplicitTransferError, LookupError) as error:
-        error.add_note(f"in argument {where!r} of the call")
+        place = (*range(len(args)), *kwargs)[len(lowered)]
+        error.add_note(f"in argument {place!r} of the call")
         raise
+    named = dict(zip(kwargs, lowered[len(args) :], strict=True)) if kwargs else kwargs
+    return lowered[: len(args)], named
 
 
 def lower(  # noqa: PLR0911 -- one for each kind of value
@@ -101,11 +101,11 @@ def lower(  # noqa: PLR0911 -- one for each kind of value
     InvalidHandle
         A proxy of another session, or freed.
     """
-    if type(value) in PLAIN_TYPES:
-        return value
     if type(value) in Proxy.classes:
         lowered: Value = value.lowered_for(remote)  # type: ignore[attr-defined] # a Proxy
         return lowered
+    if type(value) in PLAIN_TYPES:
+        return value
     if isinstance(value, list | tuple | dict):
         return _lower_container(value, remote, lent, depth)
     if isinstance(value, slice):

@@ -84,8 +84,10 @@ class Runner:
         args, kwargs = call.args, call.kwargs
         to_object = self._marshaller.to_object
         if not _PLAIN(map(type, args)):
-            args = [to_object(arg, call.call_back) for arg in args]
-        if not _PLAIN(map(type, kwargs.values())):
+            args = [
+                arg if type(arg) in PLAIN_TYPES else to_object(arg, call.call_back) for arg in args
+            ]
+        if kwargs and not _PLAIN(map(type, kwargs.values())):
             kwargs = {name: to_object(arg, call.call_back) for name, arg in kwargs.items()}
         return args, kwargs
 
