@@ -61,6 +61,14 @@ def gone(process: psutil.Process) -> bool:
         return True
 
 
+def group_of(process: psutil.Process) -> int:
+    """Return the number of its process group; 0 when it has ended."""
+    try:
+        return os.getpgid(process.pid)
+    except ProcessLookupError:
+        return 0
+
+
 class Program:
     """A Python process that is talked to in lines of JSON."""
 
@@ -135,7 +143,10 @@ class RunningServer(Program):
         return client
 
     def workers(self) -> list[psutil.Process]:
-        return [process for process in self.zygote.children() if not gone(process)]
+        """Return those that have a session: a spare one leads no group yet."""
+        own = os.getpgid(self.zygote.pid)
+        alive = [process for process in self.zygote.children() if not gone(process)]
+        return [process for process in alive if group_of(process) not in (own, 0)]
 
     def session_folders(self) -> list[Path]:
         """Return the folders of sessions, and what is in them."""

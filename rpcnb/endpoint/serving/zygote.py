@@ -9,6 +9,9 @@ reports go back as lines of JSON. When the broker goes, the zygote ends its work
 
 Each worker has a folder below the zygote's, named after its session. A worker removes its own; the
 zygote removes what one leaves behind that was killed.
+
+One worker is forked ahead, and waits for its session as `Spare`: a client that comes to an idle server
+need not wait for the fork, which takes longer than everything else in connecting.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
 from rpcnb.core.errors import ConnectionClosed, TransportError
 from rpcnb.endpoint.serving.estate import listen_for_heirs
@@ -75,6 +78,13 @@ class Ticket:
     """Whether the client was told that it may propose pipes; see `rpcnb.transport.pipes`."""
 
 
+class Spare(NamedTuple):
+    """A worker without a session.  It is in the zygote's process group: a worker leads its own."""
+
+    pid: int
+    door: socket.socket
+
+
 class Zygote:
     """The process itself; lives in the forked child only.
 
@@ -121,6 +131,8 @@ class Zygote:
         """How sessions ended while there was no broker."""
         self._pid = os.getpid()
         self._workers: dict[int, str] = {}
+        self._spare: Spare | None = None
+        self._wants_spare = True
         self._doors: dict[str, socket.socket] = {}
         """Session -> where its further connections are handed in."""
         self._numbers: set[int] = set()
@@ -167,6 +179,7 @@ class Zygote:
                 self._numbers.add(self._heirs.fileno())
             try:
                 while True:
+                    self._keep_spare()
                     found = [key for key, _ in selector.select()]
                     ready = {key.fileobj for key in found}
                     if wakeup in ready:
@@ -228,21 +241,56 @@ class Zygote:
             self._hand_in(fd, ticket, note)
             return
         try:
-            door, inside = socket.socketpair()
-            pid = os.fork()
+            pid, door = self._hire(fd, note)
         except OSError as error:  # too many processes, too little memory: others may go on
-            os.close(fd)
             self._report(refused=ticket.session_id, reason=error.strerror)
             return
-        if pid == 0:
-            self._become_worker(fd, ticket, inside, door.fileno())
-        os.close(fd)
-        inside.close()
+        finally:
+            os.close(fd)
         self._workers[pid] = ticket.session_id
         self._doors[ticket.session_id] = door
-        self._numbers.add(door.fileno())
         self._selector.register(door, selectors.EVENT_READ, ticket.session_id)
         self._report(started=ticket.session_id, pid=pid)
+
+    def _hire(self, fd: int, note: bytes) -> Spare:
+        """Give a session to the spare worker, or to a fresh one."""
+        self._wants_spare = True
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            try:
+                send_descriptor(spare.door, fd, note)
+            except TransportError:  # it was killed
+                self._forget(spare)
+            else:
+                return spare
+        spare = self._fork()
+        send_descriptor(spare.door, fd, note)
+        return spare
+
+    def _keep_spare(self) -> None:
+        """Have a worker ready for the next session."""
+        if self._wants_spare and self._spare is None:
+            self._wants_spare = False  # not again before a session began: it may never live long
+            with suppress(OSError):  # the next session says what is missing
+                self._spare = self._fork()
+
+    def _fork(self) -> Spare:
+        door, inside = socket.socketpair()
+        try:
+            pid = os.fork()
+        except OSError:
+            door.close()
+            inside.close()
+            raise
+        if pid == 0:
+            self._become_worker(inside, door.fileno())
+        inside.close()
+        self._numbers.add(door.fileno())
+        return Spare(pid, door)
+
+    def _forget(self, spare: Spare) -> None:
+        self._numbers.discard(spare.door.fileno())
+        spare.door.close()
 
     def _hear_from(self, session_id: str) -> None:
         """Pass on whether a worker's client is away."""
@@ -267,17 +315,20 @@ class Zygote:
         finally:
             os.close(fd)
 
-    def _become_worker(self, fd: int, ticket: Ticket, inside: socket.socket, door: int) -> NoReturn:
+    def _become_worker(self, inside: socket.socket, door: int) -> NoReturn:
         status = 1
         try:
-            os.setpgid(0, 0)  # so that what the user's functions start ends with the worker
             _die_with(self._pid)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             # By their numbers, as a thousand sockets are not looked at in no time; they stay
             # referred to from here, and so are never closed a second time.
             _close_all([door, *self._numbers])
-            self._work(fd, ticket, f"{self._folder}/{ticket.session_id}", inside)
+            with suppress(ConnectionClosed):  # the zygote ends, and nobody came
+                note, fd = receive_descriptor(inside)
+                os.setpgid(0, 0)  # so that what the user's functions start ends with the worker
+                ticket = Ticket(**json.loads(note))
+                self._work(fd, ticket, f"{self._folder}/{ticket.session_id}", inside)
             status = 0
         except BaseException:  # noqa: BLE001 -- a worker's last words go to the server's log
             traceback.print_exc()
@@ -286,13 +337,16 @@ class Zygote:
             os._exit(status)
 
     def _reap(self, options: int) -> None:
-        while self._workers:
+        while self._workers or self._spare:
             try:
                 pid, status = os.waitpid(-1, options)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
+            if self._spare is not None and pid == self._spare.pid:
+                self._forget(self._spare)
+                self._spare = None
             session_id = self._workers.pop(pid, None)
             if session_id is not None:
                 _kill_group(pid)
@@ -312,6 +366,11 @@ class Zygote:
         door.close()
 
     def _end_workers(self) -> None:
+        if self._spare is not None:  # it has nothing to lose
+            _signal(self._spare.pid, signal.SIGKILL)
+            self._forget(self._spare)
+            os.waitpid(self._spare.pid, 0)
+            self._spare = None
         for pid in self._workers:
             _signal(pid, signal.SIGTERM)
         patience = time.monotonic() + KILL_AFTER + self._drain

@@ -49,7 +49,10 @@ def running(tmp_path: Path, work, prepare=lambda: 5):
 
 
 def gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def hear(reports):
@@ -216,3 +219,61 @@ def test_a_worker_whose_output_leads_nowhere_ends_all_the_same(tmp_path) -> None
             assert "started" in hear(reports)
             assert hear(reports) == {"ended": TICKET.session_id, "code": 0}
         assert (tmp_path / "workers").exists()  # the worker did not take the zygote's part
+
+
+def spare_of(pid: int, but: int = 0) -> psutil.Process | None:
+    """Return the worker that waits for a session: it leads no process group."""
+    children = [one for one in psutil.Process(pid).children() if one.pid != but and not gone(one)]
+    return next((one for one in children if os.getpgid(one.pid) == os.getpgid(pid)), None)
+
+
+def say_who(fd: int, ticket: Ticket, folder: str, door: socket.socket) -> None:
+    with socket.socket(fileno=fd) as sock:
+        sock.sendall(f"{os.getpid()} {os.getpgid(0)} ".encode())
+        sock.recv(1)
+
+
+def test_a_worker_waits_for_the_next_session_and_ends_with_the_zygote(tmp_path, eventually) -> None:
+    with running(tmp_path, say_who) as (control, reports, zygote_pid):
+        hear(reports)
+        assert eventually(lambda: spare_of(zygote_pid) is not None)
+        spare = spare_of(zygote_pid)
+        with hire(control) as here:
+            assert hear(reports)["pid"] == spare.pid
+            assert here.recv(100).decode().split() == [str(spare.pid)] * 2
+            assert eventually(lambda: spare_of(zygote_pid, spare.pid) is not None)
+            following = spare_of(zygote_pid, spare.pid)
+        assert "ended" in hear(reports)
+        assert not gone(following)
+    assert eventually(lambda: gone(following))
+
+
+def test_a_spare_worker_that_was_killed_is_missed_by_nobody(tmp_path, eventually) -> None:
+    with running(tmp_path, say_who) as (control, reports, zygote_pid):
+        hear(reports)
+        assert eventually(lambda: spare_of(zygote_pid) is not None)
+        spare = spare_of(zygote_pid)
+        spare.kill()
+        assert eventually(lambda: not spare.is_running())
+        with hire(control) as here:
+            assert hear(reports)["pid"] != spare.pid
+            assert here.recv(100)
+            assert eventually(lambda: spare_of(zygote_pid) is not None)
+        assert "ended" in hear(reports)
+
+
+def test_a_spare_worker_does_not_outlive_a_zygote_that_was_killed(tmp_path, eventually) -> None:
+    ours, theirs = socket.socketpair()
+    folder = tmp_path / "workers"
+    folder.mkdir()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        Zygote(theirs, lambda: 1, say_who, folder).run()
+    theirs.close()
+    with ours:
+        assert eventually(lambda: spare_of(pid) is not None)
+        spare = spare_of(pid)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        assert eventually(lambda: gone(spare))
