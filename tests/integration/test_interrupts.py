@@ -285,3 +285,64 @@ say(wrong, session.statistics()["calls_in_flight"], len(ends))
 def wait_a_little(seconds: float = 0.3) -> None:
     """Let something happen in another process that announces it to nobody."""
     threading.Event().wait(seconds)
+
+
+HANDLES = """
+import gc
+import numpy as np
+from rpcnb.remote.client import Remote
+lab = Remote(session)
+make, zeros, checksum = map(lab.get_function, ["t.objects", "t.zeros", "t.checksum"])
+ask = lab.builtin("rpcnb.statistics")
+small = np.arange(8.0)
+def some():
+    one, array, copy = zeros(16), lab.array(small), lab.zeros(8)
+    copy.copy_from(small)
+    return (checksum(one), array.to_numpy().tolist(), copy.to_numpy().tolist())
+expected = some()
+before = ask()["handles"]
+main = threading.main_thread().ident
+over = threading.Event()
+def press():
+    numbers = random.Random(5)
+    for _ in range({presses}):
+        time.sleep(numbers.random() * 0.004)
+        signal.pthread_kill(main, signal.SIGINT)
+    over.set()
+hits, rounds, wrong = 0, 0, []
+def rounds_of_it():
+    global rounds
+    while not over.is_set():
+        found = some()
+        rounds += 1
+        if found != expected:
+            wrong.append(repr(found))
+thread = threading.Thread(target=press)
+thread.start()
+while not over.is_set():
+    try:
+        rounds_of_it()
+    except (KeyboardInterrupt, RemoteInterrupted):
+        hits += 1
+while thread.is_alive():
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        pass
+gc.collect()
+lab.arrays.settle()
+say(hits, rounds, wrong, ask()["handles"] - before)
+"""
+
+
+@pytest.mark.untraced
+@pytest.mark.parametrize(
+    "presses", [100, pytest.param(5000, marks=pytest.mark.nightly)], ids=["few", "many"]
+)
+def test_interrupts_lose_no_handle_and_mix_no_arrays(server, presses) -> None:
+    client = server.client(HANDLES.format(presses=presses))
+    hits, rounds, wrong, left = client.hear()
+    assert client.end() == ""
+    assert hits > presses // 2
+    assert rounds > 0
+    assert (wrong, left) == ([], 0)
