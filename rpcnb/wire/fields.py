@@ -51,6 +51,7 @@ LEAVES = PLAIN_TYPES | {
 """Values that contain no other values."""
 
 _INT64 = 1 << 63
+_INTS = frozenset({int})
 _NAME_LENGTH, _SHOWN_LENGTH = 256, 16 * 1024
 """Characters of a name, and of documentation or another longer text, that are shown."""
 _OUTPUTS = frozenset({"stdout", "stderr", "warning"})
@@ -149,6 +150,8 @@ def shown(length: int) -> FieldKind:
     """Return the kind of text that people are shown: bounded, and nothing in it acts or hides."""
 
     def check(value: Any, limits: Limits) -> str:
+        if type(value) is str and len(value) <= length and value.isprintable():
+            return value  # as below: most names are
         return shortened(TEXT.check(value, limits), length)
 
     return FieldKind(TEXT.plain, check)
@@ -261,8 +264,14 @@ def _handles_plain(value: Any) -> list[int]:
     return flat
 
 
-def _handles_check(value: Any, limits: Limits) -> tuple[tuple[int, int, int], ...]:
-    return _triples([natural(part, limits) for part in _list(value)])
+def _handles_check(value: Any, _limits: Limits) -> tuple[tuple[int, int, int], ...]:
+    flat = _list(value)
+    if (
+        not _INTS.issuperset(map(type, flat))
+        or not 0 <= min(flat, default=0) <= max(flat, default=0) < _INT64
+    ):
+        raise DecodeError("what is given up is named by counts and handles")
+    return _triples(flat)
 
 
 def _triples(flat: list[int]) -> tuple[tuple[int, int, int], ...]:
