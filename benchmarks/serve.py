@@ -25,7 +25,7 @@ def main() -> None:
     def open_next() -> RPCSession:
         from rpcnb.endpoint.client.connect import open_session
 
-        return open_session(behind["url"], token=behind["token"])
+        return open_session(behind["file"])  # as the probes do
 
     with tempfile.TemporaryDirectory() as folder:
         server = rpcnb.Server(

@@ -54,8 +54,11 @@ class ClientConnection(Connection):
         args: tuple[Value, ...],
         kwargs: dict[str, Value],
         observer: CallObserver,
+        number: int = 0,
     ) -> ShortReturn | Pending | None:
         """Make a call, and receive once.  Main thread only, inside the shield.
+
+        `number` is its id, where the caller has one already.
 
         Returns
         -------
@@ -67,7 +70,7 @@ class ClientConnection(Connection):
         if header is None or self._careful or not self._reading.acquire(False):
             return None
         try:
-            number = next(self._ids)
+            number = number or next(self._ids)
             self._trip.append((number, observer, args, kwargs))
             if self.reason is not None or not self._send_quick(_CALL_FUNC, number, header):
                 self._forget(number)

@@ -31,6 +31,7 @@ from rpcnb.endpoint.client.forks import forget_in_children
 from rpcnb.endpoint.client.housekeeper import HOUSEKEEPER
 from rpcnb.endpoint.client.interrupt import MAIN_THREAD, InterruptShield
 from rpcnb.endpoint.client.queued import QueuedCall, QueuedCalls, QueueingSession
+from rpcnb.endpoint.client.relayed import RelayingSession
 from rpcnb.endpoint.client.shared_memory import SharedMemory
 from rpcnb.endpoint.client.small_copies import SmallCopies
 from rpcnb.endpoint.client.socket_copies import SocketCopies
@@ -82,7 +83,7 @@ if TYPE_CHECKING:
     from rpcnb.wire.messages import ShortCall, ShortReturn
 
 
-class SocketSession(SocketCopies, QueueingSession):
+class SocketSession(SocketCopies, QueueingSession, RelayingSession):
     """A session on a server.
 
     Parameters

@@ -90,8 +90,10 @@ class Dispatcher(Serving):
         self.on_end: Callable[[], None] = _nothing
         """Told that the connection has ended, and running calls were asked to stop."""
         self._functions: dict[int, FunctionRef] = {}
-        self.beside: dict[int, bool] = {}
+        self._beside: dict[int, bool] = {}
         """Whether calls of a function wait for no stream; asked once for each handle."""
+        self.at_once = self._beside
+        """Functions, with False, of which a short call may begin as soon as it is read."""
         self._lane = Lane("rpcnb-serve")
         self.memory: AdoptedMemory | None = None
         """Takes arrays over that a client on this machine shares; None where that is not done."""
@@ -115,6 +117,8 @@ class Dispatcher(Serving):
     def on_call(self, message: CallFunc) -> None:
         """Start serving a call: at once, or when its turn comes on the default stream."""
         if self._due is None or message.stream or self._is_beside(message.function):
+            if not self.is_local:  # in which order they run is decided over there
+                self._beside[message.function] = False
             self._start(message)
         else:
             self._put(message)
@@ -128,7 +132,7 @@ class Dispatcher(Serving):
 
     def is_usual(self, call: ShortCall) -> bool:
         """Tell whether it is known that the call belongs to the default stream, and is allowed."""
-        return self.beside.get(call[1]) is False
+        return self.at_once.get(call[1]) is False
 
     def _put(self, message: CallFunc | ShortCall) -> None:
         assert self._due is not None  # its callers look
@@ -187,7 +191,7 @@ class Dispatcher(Serving):
     def run_short(self, call: ShortCall) -> None:
         """Serve a call of the default stream on its thread: at once, unless that is busy."""
         number, handle, args, kwargs = call
-        served = self.calls[number] = NoticedCall(self, number)
+        served = self.calls[number] = self._usual(self, number)
         if self.calls.missed:
             self.calls.came(number)
         if self.connection.being_read():
@@ -232,10 +236,10 @@ class Dispatcher(Serving):
         return ref
 
     def _is_beside(self, handle: int) -> bool:
-        beside = self.beside.get(handle)
+        beside = self._beside.get(handle)
         if beside is None:
             ref = self._function(handle)
-            beside = self.beside[handle] = self.session.runs_beside_streams(ref)
+            beside = self._beside[handle] = self.session.runs_beside_streams(ref)
         return beside
 
     def _get_function(self, message: GetFunction) -> None:
@@ -322,7 +326,7 @@ class Dispatcher(Serving):
     def _free(self, handles: Sequence[tuple[int, int, int]]) -> None:
         for handle, type_code, count in handles:
             self._functions.pop(handle, None)
-            self.beside.pop(handle, None)
+            self._beside.pop(handle, None)
             self.session.free_handle(Handle(handle), _TYPE_CODES[type_code], count)
 
     def upload_target(self, message: CopyToRemote) -> memoryview:

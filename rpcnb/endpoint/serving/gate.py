@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from rpcnb.core.values import FunctionRef
     from rpcnb.endpoint.serving.due import DueQueue
     from rpcnb.session.base import RPCSession
-    from rpcnb.wire.messages import ShortCall
 
 MESSAGES: dict[type[Request], Role] = {
     GetFunction: Role.INSPECTOR,  # and what the function itself needs
@@ -97,6 +96,7 @@ class GatedDispatcher(Dispatcher):
         due: DueQueue | None = None,
     ) -> None:
         super().__init__(session, due)
+        self.at_once = {}  # none: each call comes to `on_call`, which asks the grant
         self._grant = grant
         self._refused = refused
         self._given: set[int] = set()
@@ -124,11 +124,6 @@ class GatedDispatcher(Dispatcher):
         """Start serving a call that the grant covers."""
         if self._let_through(message):
             super().on_call(message)
-
-    def is_usual(self, call: ShortCall) -> bool:
-        """Let each call come to `on_call`, which asks the grant."""
-        del call
-        return False
 
     def run_delivered(self, message: CallFunc) -> None:
         """Serve a call made by a callback, if the grant covers it."""

@@ -33,7 +33,7 @@ class ServingConnection(Connection):
     ) -> None:
         super().__init__(transport, protocol, dispatcher)
         self._dispatcher = dispatcher
-        self._beside = dispatcher.beside
+        self._at_once = dispatcher.at_once
 
     def serve(self, work: DueQueue) -> None:
         """Wait for work, and do it, on this thread until the connection ends."""
@@ -58,16 +58,21 @@ class ServingConnection(Connection):
         if work.inbox or not self._reading.acquire(False):
             return None
         try:
-            self._turns += 1
-            messages = self._receive()
-            if len(messages) == 2 and type(messages[0]) is FreeHandles and not work.inbox:
-                self._handle(messages[:1])
-                messages = messages[1:]
-            if len(messages) == 1 and not work.inbox:
-                (call,) = messages
-                if type(call) is tuple and len(call) == 4 and self._beside.get(call[1]) is False:  # type: ignore[arg-type] # a handle
-                    return call  # type: ignore[return-value] # a short call
-            self._handle(messages)
+            while not (work.inbox or work.done):
+                self._turns += 1
+                messages = self._receive()
+                if len(messages) == 2 and type(messages[0]) is FreeHandles and not work.inbox:
+                    self._handle(messages[:1])
+                    messages = messages[1:]
+                if len(messages) == 1 and not work.inbox:
+                    (call,) = messages
+                    if (
+                        type(call) is tuple
+                        and len(call) == 4
+                        and self._at_once.get(call[1]) is False  # type: ignore[arg-type] # a handle
+                    ):
+                        return call  # type: ignore[return-value] # a short call
+                self._handle(messages)
         except ConnectionCut:
             pass  # it is sat out in the next turn
         finally:

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rpcnb.core.errors import PermissionDenied
+from rpcnb.core.roles import Grant, Role
 from rpcnb.endpoint.client.socket_session import SocketSession
 from rpcnb.endpoint.serving.dispatch import Dispatcher
 from rpcnb.endpoint.serving.due import DueQueue
+from rpcnb.endpoint.serving.gate import GatedDispatcher
 from rpcnb.endpoint.serving.serving_connection import ServingConnection
+from rpcnb.session.base import CallStatus
 from rpcnb.session.local import LocalSession
 from rpcnb.session.streams import PumpedStream
 from rpcnb.transport.memory import memory_pair
@@ -37,7 +41,8 @@ class CountingQueue(DueQueue):
 class Worker:
     """One thread that serves, and a client."""
 
-    def __init__(self, registry) -> None:
+    def __init__(self, registry, serve=Dispatcher) -> None:
+        self._make_dispatcher = serve
         near, self._far = memory_pair()
         self._is_ready = threading.Event()
         self.due = CountingQueue(1000)
@@ -50,7 +55,7 @@ class Worker:
     def _serve(self, registry) -> None:
         stream = PumpedStream(lambda: self.due.put(stream.run_pending))  # this thread's
         self.session = LocalSession(registry, default_stream=stream)
-        dispatcher = Dispatcher(self.session, self.due)
+        self.dispatcher = dispatcher = self._make_dispatcher(self.session, due=self.due)
         connection = ServingConnection(self._far, WireV1(Side.SERVER), dispatcher)
         self.connection = dispatcher.connection = connection
         connection.ensure_background()
@@ -150,3 +155,65 @@ def test_a_connection_that_has_ended_serves_nothing(registry) -> None:
     assert not worker.thread.is_alive()
     worker.connection.serve(worker.due)
     worker.session.shutdown()
+
+
+def test_each_call_of_a_narrowed_client_comes_to_the_gate(registry) -> None:
+    refused: list[str] = []
+
+    def gated(session, due) -> GatedDispatcher:
+        grant = Grant(Role.EXECUTOR)
+        return GatedDispatcher(session, grant, lambda what, _: refused.append(what), due)
+
+    worker = Worker(registry, gated)
+    try:
+        echo = worker.client.get_function("t.echo")
+        assert [worker.client.call_func(echo, (n,)) for n in range(3)] == [0, 1, 2]
+        worker.dispatcher._grant = Grant(Role.INSPECTOR)
+        worker.dispatcher._given.clear()
+        with pytest.raises(PermissionDenied, match="needs the role executor"):
+            worker.client.call_func(echo, (3,))
+        assert len(refused) == 1
+    finally:
+        worker.client.shutdown()
+        worker.thread.join(WAIT)
+        worker.session.shutdown()
+
+
+class Passing(LocalSession):
+    """Stands for a session further on, which makes a call at once, or another way."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.ways: list[str] = []
+
+    def is_local_session(self) -> bool:
+        return False
+
+    def call_at_once(self, _function, args, *_):
+        self.ways.append("at once")
+        return None if len(self.ways) == 3 else (CallStatus.RETURN, args[0])
+
+    def async_call_func(self, *args, **kwargs):
+        self.ways.append("started")
+        return super().async_call_func(*args, **kwargs)
+
+
+def test_a_lone_call_is_passed_on_by_the_thread_that_read_it(registry) -> None:
+    passing: list[Passing] = []
+
+    def gateway(session, due) -> Dispatcher:
+        del session, due
+        passing.append(Passing(registry))
+        return Dispatcher(passing[0])
+
+    worker = Worker(registry, gateway)
+    try:
+        echo = worker.client.get_function("t.echo")
+        assert [worker.client.call_func(echo, (n,)) for n in range(4)] == [0, 1, 2, 3]
+        # The first one asks nobody, and the third was refused the short way.
+        assert passing[0].ways == ["started", "at once", "at once", "started", "at once"]
+    finally:
+        worker.client.shutdown()
+        worker.thread.join(WAIT)
+        worker.session.shutdown()
+        passing[0].shutdown()
