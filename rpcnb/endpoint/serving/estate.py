@@ -84,11 +84,19 @@ class EstateFile:
         """Write down one session, as it is now."""
         with self._lock:
             self._room -= 1
-            if self._room < 0 or not self._path.exists():  # or somebody cleaned up
+            if self._room < 0 or not self._append(json.dumps(session).encode() + b"\n"):
                 self._write()
-                return
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(session) + "\n")
+
+    def _append(self, line: bytes) -> bool:
+        """Write a line down; False when all has to be written: somebody cleaned up, say."""
+        try:
+            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            return os.write(file, line) == len(line)
+        finally:
+            os.close(file)
 
     def remove(self) -> None:
         """Leave nothing: everything ended in an orderly way."""

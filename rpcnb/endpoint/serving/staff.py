@@ -14,7 +14,6 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -237,7 +236,7 @@ class ProcessStaff(Staff):
 
     def hand_in(self, ticket: Ticket, transport: Transport) -> None:
         """Let the zygote pass the connection on."""
-        note = json.dumps(asdict(ticket)).encode()
+        note = ticket.to_note()
         try:
             with self._lock:
                 send_descriptor(self._control, transport.fileno(), note)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -295,4 +294,4 @@ def _attend(door: socket.socket, post: Post) -> None:
             note, fd = receive_descriptor(door)
         except ConnectionClosed:
             return
-        post.take(adopt(fd), Ticket(**json.loads(note)))
+        post.take(adopt(fd), Ticket.from_note(note))

@@ -77,6 +77,15 @@ class Ticket:
     pipes: bool = False
     """Whether the client was told that it may propose pipes; see `rpcnb.transport.pipes`."""
 
+    def to_note(self) -> bytes:
+        """Return it as it travels."""
+        return json.dumps({name: getattr(self, name) for name in self.__slots__}).encode()
+
+    @classmethod
+    def from_note(cls, note: bytes) -> Ticket:
+        """Read what `to_note` wrote."""
+        return cls(**json.loads(note))
+
 
 class Spare(NamedTuple):
     """A worker without a session.  It is in the zygote's process group: a worker leads its own."""
@@ -236,7 +245,7 @@ class Zygote:
             self._told_to_stop = True
             os.close(fd)
             return
-        ticket = Ticket(**json.loads(note))
+        ticket = Ticket.from_note(note)
         if ticket.epoch > 1:
             self._hand_in(fd, ticket, note)
             return
@@ -327,7 +336,7 @@ class Zygote:
             with suppress(ConnectionClosed):  # the zygote ends, and nobody came
                 note, fd = receive_descriptor(inside)
                 os.setpgid(0, 0)  # so that what the user's functions start ends with the worker
-                ticket = Ticket(**json.loads(note))
+                ticket = Ticket.from_note(note)
                 self._work(fd, ticket, f"{self._folder}/{ticket.session_id}", inside)
             status = 0
         except BaseException:  # noqa: BLE001 -- a worker's last words go to the server's log
@@ -353,7 +362,9 @@ class Zygote:
                 if self._groups is not None:
                     end_group(group_of(self._groups, session_id))
                 self._close_door(session_id)
-                shutil.rmtree(self._folder / session_id, ignore_errors=True)
+                folder = f"{self._folder}/{session_id}"
+                if os.path.lexists(folder):  # it was killed
+                    shutil.rmtree(folder, ignore_errors=True)
                 code = os.waitstatus_to_exitcode(status)
                 if not self._report(ended=session_id, code=code):
                     self._ended[session_id] = code
