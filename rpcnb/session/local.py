@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from inspect import CO_COROUTINE, iscoroutinefunction
 from itertools import count
 from time import monotonic
@@ -131,6 +131,7 @@ class LocalSession(RPCSession):
         self._runner = Runner(self.marshaller, interrupter, name, limits.error_text)
         self._run = self._runner.run
         self._own = session_functions(self)
+        self._describe_own = cache(describe_function)
         self._loop = LoopThread(f"rpcnb-{name}-loop")
         self._numbers = count(1)
         self._calls: dict[int, Call] = {}
@@ -150,7 +151,7 @@ class LocalSession(RPCSession):
             return None
         handle = self.handles.issue(function, TypeCode.FUNCTION)
         if is_own:
-            return FunctionRef(handle, describe_function(function, name))
+            return FunctionRef(handle, self._describe_own(function, name))
         return FunctionRef(handle, self.registry.describe(name, function))
 
     def role_of(self, name: str) -> Role:

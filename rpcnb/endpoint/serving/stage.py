@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from rpcnb.core.roles import grant_of
+from rpcnb.core.values import TypeCode
 from rpcnb.endpoint.serving.audit import MOST_REFUSALS, Notes
 from rpcnb.endpoint.serving.dispatch import Dispatcher
 from rpcnb.endpoint.serving.seat import Seat, Tenure
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from rpcnb.session.interrupts import SignalInterrupter
     from rpcnb.session.streams import ExecutionStream
 
+ASKED_FOR_FIRST = ("rpcnb.functions", "rpcnb.statistics")
 LOG = logging.getLogger("rpcnb.worker")
 
 
@@ -72,6 +74,10 @@ class Stage:
 
     def prepare(self) -> None:
         """Make as much of the first connection as is known before it comes."""
+        for name in ASKED_FOR_FIRST:  # what is known of them is kept
+            function = self.session.get_function(name)
+            if function is not None:
+                self.session.free_handle(function.handle, TypeCode.FUNCTION)
         self.seat.prepare(self.session)
 
     def _make_dispatcher(
