@@ -71,20 +71,6 @@ def chains(url: str, token: str) -> dict[str, float]:
     return found
 
 
-def batched(server: dict[str, Any], number: int) -> dict[str, float]:  # a probe
-    """Make null calls in a batch, and take their results."""
-    with rpcnb.connect(server["url"], server["token"]) as remote:
-        nothing = remote.get_function("bench.nothing")
-
-        def burst() -> None:
-            with remote.batch():
-                calls = [nothing() for _ in range(number)]
-            for call in calls:
-                call.result()
-
-        return {"rate": number / quickest(burst, RUNS)}
-
-
 def main() -> None:
     with server("benchmarks.serve", cores=[]) as served:
         near = chains(served["url"], served["token"])
@@ -106,10 +92,10 @@ def rates(served: dict[str, Any], limit: dict[str, Any]) -> None:
     for _ in range(ROUNDS):
         most = probe("benchmarks.limits:in_flight", (), server=limit, number=CALLS)["rate"]
         for name, function in (
-            ("in a batch", "pipelining:batched"),
-            ("submitted", "probes:in_flight"),
+            ("in a batch", "in_batch"),
+            ("submitted", "in_flight"),
         ):
-            rate = probe(f"benchmarks.{function}", (), server=served, number=CALLS)["rate"]
+            rate = probe(f"benchmarks.probes:{function}", (), server=served, number=CALLS)["rate"]
             rows[name].append((rate, most / rate))
     print(f"\n{'5,000 null calls':30} {'calls/s':>12} {'of the limit':>12}")
     for name, found in rows.items():

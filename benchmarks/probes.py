@@ -72,6 +72,20 @@ def in_flight(server: dict[str, Any], number: int) -> Figures:
         return {"rate": number / time_each(burst, 5)["median"]}
 
 
+def in_batch(server: dict[str, Any], number: int) -> Figures:
+    """Make as many calls in a batch, then take their results."""
+    with connect(server) as remote:
+        nothing = remote.get_function("bench.nothing")
+
+        def burst() -> None:
+            with remote.batch():
+                calls = [nothing() for _ in range(number)]
+            for call in calls:
+                call.result()
+
+        return {"rate": number / time_each(burst, 5)["median"]}
+
+
 def mean(server: dict[str, Any], number: int) -> Figures:
     with connect(server) as remote:
         values = remote.array(np.arange(125_000, dtype=np.float64))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 TURN = 0.001
 """Seconds without a reader after which the background thread reads."""
 LONGEST_TURN = 0.016
-MANY_TURNS = 8
+MANY_TURNS = 2
 """Foreground readers in a turn, from which on the background thread looks less often."""
 PATIENCE = 8
 """Looks at an unchanged foreground reader before the background thread parks."""

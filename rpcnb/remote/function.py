@@ -182,8 +182,10 @@ class RemoteFunction(HandleProxy):
             lent = {}
             values, named = lower_call(remote, args, kwargs, lent)
         future = RemoteFuture(remote, self.__name__, lent, echo=echo, keep=keep)
+        held = self._held
+        ref = self.lowered() if held is None or held.freed else held.ref
         running = remote.session.async_call_func(
-            self.lowered(), values, named, future.finish, options=options, observer=future.observer
+            ref, values, named, future.finish, options=options, observer=future.observer
         )
         future.started_as(running)
         return future
