@@ -233,17 +233,17 @@ class WireV1(ShortSending):
         of 2.6). A frame is taken only if everything is as it should be. The rest of the buffer, from
         `_start` to `_end`, is left to the general way, which also says what is wrong.
         """
-        if self._end or self._payload is not None:
+        if self._payload is not None:
             return self._go_on(nbytes, [])
         messages: list[Message | Short] = []
-        buffer, start = self._buffer, 0
-        while nbytes - start >= FIXED_NBYTES:
+        buffer, start, end = self._buffer, self._start, self._end + nbytes
+        while end - start >= FIXED_NBYTES:
             fixed = FIXED.unpack_from(buffer, start)
             kind, flags, epoch, header_nbytes, request, sequence, ack, payload_nbytes = fixed
             body = start + FIXED_NBYTES
             stop = body + header_nbytes
             if (
-                stop > nbytes
+                stop > end
                 or header_nbytes > self._short_nbytes
                 or payload_nbytes
                 or flags
@@ -272,10 +272,12 @@ class WireV1(ShortSending):
             start = stop
         if self._watches_acks:
             self._acknowledged()
-        if start == nbytes:
+        if start == end:
+            self._start = self._end = 0
+            self._needed = FIXED_NBYTES
             return messages
         self._start = self._end = start
-        return self._go_on(nbytes - start, messages)
+        return self._go_on(end - start, messages)
 
     def _go_on(self, nbytes: int, messages: list[Message | Short]) -> Sequence[Message | Short]:
         """Take note of received bytes in the general way; return what is complete behind `messages`."""
@@ -284,8 +286,9 @@ class WireV1(ShortSending):
                 self._payload.rest = self._payload.rest[nbytes:]
                 return _NOTHING if self._payload.rest else (self._complete(self._payload),)
             self._end += nbytes
-            if self._end - self._start >= self._needed or self._end == len(self._buffer):
-                messages += self._parse()  # which makes room where there is none behind what came
+            fits = self._end < len(self._buffer)
+            if messages or not fits or self._end - self._start >= self._needed:
+                messages += self._parse()  # which says what it needs, and makes room for it
         except RemoteProtocolError:
             self.state = State.CLOSED
             raise

@@ -264,3 +264,16 @@ def test_there_is_room_for_more_however_much_came_at_once():
             buffer[:nbytes], data = data[:nbytes], data[nbytes:]
             received += map(in_full, receiver.received_short(nbytes))
         assert received == messages
+
+
+def test_short_messages_stay_short_behind_the_beginning_of_one():
+    sender, receiver = WireV1(Side.SERVER), WireV1(Side.CLIENT)
+    frames = [b"".join(sender.frame(sender.prepare(Return(n, n)))) for n in range(1, 6)]
+    data = b"".join(frames)
+    middle = len(frames[0]) + 40
+    received = []
+    for part in (data[:middle], data[middle:]):
+        receiver.receive_buffer()[: len(part)] = part
+        received += receiver.received_short(len(part))
+    assert received == [(n, n) for n in range(1, 6)]
+    assert {type(message) for message in received} == {tuple}
