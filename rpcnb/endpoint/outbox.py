@@ -150,6 +150,21 @@ class Outbox:
             Whether enough are held by now: `flush` them.
         """
         self._queue.append(prepared)
+        return self.attend(most)
+
+    def keep(self, prepared: Prepared, most: int) -> bool:
+        """Do the first step of `hold`, in which an interrupt does no harm.
+
+        Returns
+        -------
+        bool
+            Whether the other step, `attend`, is needed: once for many.
+        """
+        self._queue.append(prepared)
+        return not self._timed or len(self._queue) >= most
+
+    def attend(self, most: int) -> bool:
+        """Do the other step of `hold`, and return the same."""
         if len(self._queue) >= most:
             self._full += 1
             return True

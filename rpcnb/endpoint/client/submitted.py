@@ -33,21 +33,21 @@ class SubmittedCall(Pending, RunningCall):
     each of them.
     """
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_calls",)
 
     def __init__(
-        self, number: int, callback: CallCallback, observer: CallObserver, connection: Connection
+        self, number: int, callback: CallCallback, observer: CallObserver, calls: SubmittedCalls
     ) -> None:
         Pending.__init__(self, number, callback, observer)  # `super` takes 0.1 µs more
-        self._connection = connection
+        self._calls = calls
 
     def cancel(self) -> None:
         if not self.done:
-            self._connection.post(Cancel(self.id))
+            self._calls.cancel(self.id)
 
     def push(self) -> None:
         if not self.done:
-            self._connection.flush()
+            self._calls.push()
 
 
 class SubmittedCalls:
@@ -82,20 +82,40 @@ class SubmittedCalls:
         header = connection.protocol.quick_call(function, args, kwargs)
         if header is None:
             return None
-        with self._shield:  # an interrupt between the steps would leave a request never sent
-            call = SubmittedCall(connection.next_id(), callback, observer, connection)
-            if kwargs or not PLAIN_TYPES.issuperset(map(type, args)):
-                call.arrays = buffers_in(args, kwargs)
+        call = SubmittedCall(connection.next_id(), callback, observer, self)
+        if kwargs or not PLAIN_TYPES.issuperset(map(type, args)):
+            call.arrays = buffers_in(args, kwargs)
+        most = min(len(connection.pending) // OUT_FOR_EACH, HELD_MESSAGES)
+        # Of 32 calls, one needs the shield, which takes 0.6 µs of 9.
+        try:
             connection.open_for(call)
             if type(observer) is WatchedCall:
                 observer.sent(call.id)
-            prepared = Prepared(_CALL_FUNC, call.id, header, (), 0)
-            most = min(len(connection.pending) // OUT_FOR_EACH, HELD_MESSAGES)
-            if not most:
-                connection.post_prepared(prepared)
-            elif connection.outbox.hold(prepared, most):
-                connection.flush()
+            if connection.outbox.keep(Prepared(_CALL_FUNC, call.id, header, (), 0), most):
+                self._attend(most)
             self.count += 1
-            if self._shield.count:  # raised in a moment: nobody will ever hold this call
-                call.cancel()
+        except BaseException:  # Ctrl-C between two steps: nobody will ever hold this call
+            self._take_back(call)
+            raise
         return call
+
+    def cancel(self, number: int) -> None:
+        """Ask that a call be stopped."""
+        with self._shield:
+            self._connection.post(Cancel(number))
+
+    def push(self) -> None:
+        """Send what is kept back."""
+        with self._shield:
+            self._connection.flush()
+
+    def _attend(self, most: int) -> None:
+        with self._shield:
+            if self._connection.outbox.attend(most):
+                self._connection.flush()
+
+    def _take_back(self, call: SubmittedCall) -> None:
+        """Forget a call that may have been sent, and stop it."""
+        with self._shield:
+            if self._connection.pending.pop(call.id, None) is not None:
+                call.cancel()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rpcnb.endpoint.client.socket_session import SocketSession
+    from rpcnb.wire.base import Prepared
 
 SOON = 10.0
 
@@ -169,3 +170,31 @@ def test_a_closed_session_takes_none(session: SocketSession) -> None:
     with pytest.raises(SessionClosed):
         session.async_call_func(note, (1,), {}, Started().callback)
     assert not session._connection.pending
+
+
+@pytest.mark.parametrize("step", ["before", "after"])
+def test_ctrl_c_between_two_steps_leaves_no_call_that_nobody_holds(
+    session: SocketSession, door: Door, step: str
+) -> None:
+    note = session.get_function("note")
+    assert note is not None
+    submit(session, "wait")
+    assert door.entered.wait(SOON)
+    outbox = session._connection.outbox
+    keep = outbox.keep
+
+    def interrupted(prepared: Prepared, most: int) -> bool:
+        if step == "after":
+            keep(prepared, most)
+        raise KeyboardInterrupt
+
+    outbox.keep = interrupted
+    started = Started()
+    with pytest.raises(KeyboardInterrupt):
+        session.async_call_func(note, (1,), {}, started.callback)
+    outbox.keep = keep
+    assert session.statistics()["calls_in_flight"] == 1
+    door.open.set()
+    assert session.call_func(note, (2,)) == 2
+    assert door.passed == [2]
+    assert started.ends == []
