@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -97,6 +98,10 @@ class Program:
         if not line:
             pytest.fail(self.process.communicate(timeout=PATIENCE)[1])
         return json.loads(line)
+
+    def has_spoken(self) -> bool:
+        """Tell whether `hear` would return at once, or after a moment."""
+        return bool(select.select([self.process.stdout], [], [], 0.005)[0])
 
     def interrupt(self) -> None:
         self.process.send_signal(2)

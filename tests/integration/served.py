@@ -70,6 +70,16 @@ def deaf(seconds):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
+@register("t.sort")
+def sort(seconds):
+    """Spend the time in loops of NumPy's, of some 10 ms each, where no signal is looked at."""
+    end = time.monotonic() + seconds
+    numbers = np.random.default_rng(0).random(200_000)
+    while time.monotonic() < end:
+        np.sort(numbers)
+    return seconds
+
+
 @register("t.hang")
 def hang():
     while True:

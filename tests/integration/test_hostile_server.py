@@ -383,7 +383,7 @@ def test_200_000_garbled_servers_hurt_no_client(hostile) -> None:
     fuzz(hostile, 200_000)
 
 
-@pytest.mark.parametrize("attempt", range(5))
+@pytest.mark.parametrize("attempt", range(50))
 def test_an_impostor_at_the_port_gets_no_proof(attempt) -> None:
     heard = bytearray()
     with socket.create_server(("127.0.0.1", 0)) as impostor:

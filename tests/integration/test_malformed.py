@@ -121,8 +121,8 @@ def before_the_proof(server, remote, amount: int) -> None:
 
 
 @pytest.mark.untraced  # it measures memory
-def test_15_000_malformed_greetings_reach_nothing(server, remote) -> None:
-    before_the_proof(server, remote, 15_000)
+def test_18_000_malformed_greetings_reach_nothing(server, remote) -> None:
+    before_the_proof(server, remote, 18_000)
 
 
 @pytest.mark.nightly
