@@ -50,8 +50,8 @@ def hold_and_drop(server, remote, eventually, total: int) -> None:
         )
 
 
-def test_300_000_handles_are_created_and_dropped(server, remote, eventually) -> None:
-    hold_and_drop(server, remote, eventually, 300_000)
+def test_400_000_handles_are_created_and_dropped(server, remote, eventually) -> None:
+    hold_and_drop(server, remote, eventually, 400_000)
 
 
 @pytest.mark.nightly
@@ -60,9 +60,9 @@ def test_a_million_handles_are_created_and_dropped(server, remote, eventually) -
     hold_and_drop(server, remote, eventually, 1_000_000)
 
 
-def spent(session) -> float:
+def spent(worker: psutil.Process) -> float:
     """Return the processor time of both ends, in seconds: others may keep the machine busy."""
-    there = psutil.Process(session.call_func(session.get_function("t.pid"))).cpu_times()
+    there = worker.cpu_times()
     return process_time() + there.user + there.system
 
 
@@ -72,19 +72,20 @@ def hold_many(server, remote, eventually, amount: int) -> None:
         client, memory = Remote(session), remote(session, "t.memory")
         objects, statistics = client.get_function("t.objects"), remote(session, "rpcnb.statistics")
         echo = remote(bystander, "t.echo")
+        worker = psutil.Process(remote(session, "t.pid")())
         objects(BATCH)  # what the first one brings along
         before, there = memory(False)[0], statistics()["handles"]
         held = [thing for _ in range(amount // BATCH) for thing in objects(BATCH)]
         each = (memory(False)[0] - before) / amount
         random.Random(amount).shuffle(held)
-        began = spent(session)
+        began = spent(worker)
         del held[amount // 2 :]
         assert echo(1) == 1
         round_trip = min(bystander.ping() for _ in range(3))
         while session.statistics()["releases_queued"]:
             threading.Event().wait(0.01)
-        assert statistics()["handles"] <= there + amount // 2
-        seconds = spent(session) - began
+        assert eventually(lambda: statistics()["handles"] <= there + amount // 2)
+        seconds = spent(worker) - began
         print(
             f"{amount:,} of {each:.0f} B, half gone with {seconds:.2f} s of work; ping {round_trip:.4f} s"
         )
