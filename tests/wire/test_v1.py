@@ -266,14 +266,15 @@ def test_there_is_room_for_more_however_much_came_at_once():
         assert received == messages
 
 
-def test_short_messages_stay_short_behind_the_beginning_of_one():
+@pytest.mark.parametrize("between", [Ping(0), Pong(7)])
+def test_short_messages_stay_short_behind_the_beginning_of_one_and_a_question(between):
     sender, receiver = WireV1(Side.SERVER), WireV1(Side.CLIENT)
-    frames = [b"".join(sender.frame(sender.prepare(Return(n, n)))) for n in range(1, 6)]
-    data = b"".join(frames)
-    middle = len(frames[0]) + 40
+    messages = [Return(1, 1), Return(2, 2), between, Return(3, 3), Return(4, 4)]
+    data = b"".join(b"".join(sender.frame(sender.prepare(each))) for each in messages)
+    middle = 60
     received = []
     for part in (data[:middle], data[middle:]):
         receiver.receive_buffer()[: len(part)] = part
         received += receiver.received_short(len(part))
-    assert received == [(n, n) for n in range(1, 6)]
-    assert {type(message) for message in received} == {tuple}
+    assert received == [(1, 1), (2, 2), between, (3, 3), (4, 4)]
+    assert [type(each) for each in received] == [tuple, tuple, type(between), tuple, tuple]
