@@ -52,7 +52,7 @@ from rpcnb.session.handles import HandleTable
 from rpcnb.session.local_device import LocalDeviceAPI
 from rpcnb.session.marshal import Marshaller
 from rpcnb.session.processes import process_report
-from rpcnb.session.quota import session_memory
+from rpcnb.session.quota import memory_report
 from rpcnb.session.running import Outcome, Runner
 from rpcnb.session.streams import ExecutionStream, StreamRegistry, ThreadStream, Turn
 from rpcnb.session.tracebacks import describe_failure
@@ -443,10 +443,12 @@ class LocalSession(RPCSession):
         """Return what this session may have, and how much of it it has where that is counted here."""
         limits = self.limits
         return {
-            "memory": session_memory(limits.session_memory),
+            **memory_report(limits.session_memory),
             **process_report(),
             "handles": limits.handles,
+            "handles_used": len(self.handles),
             "calls_waiting": limits.calls_in_flight,
+            "calls_waiting_used": len(self._calls),
             "spool": limits.upload_spool,
             "spool_used": 0 if self.work_folder is None else self.work_folder.spool.used,
         }

@@ -27,6 +27,10 @@ def session_memory(limit: int) -> int:
     return limit or machine_memory() // 2
 
 
+_had: list[int] = []
+"""What counted for `RLIMIT_DATA` when this process was bounded; empty in one that was not."""
+
+
 def limit_memory(limit: int) -> bool:
     """Bound what this process may take from now on; False where the system cannot.
 
@@ -45,7 +49,17 @@ def limit_memory(limit: int) -> bool:
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
+    _had[:] = [has]
     return True
+
+
+def memory_report(limit: int) -> dict[str, object]:
+    """Return the bound of this process's memory, and how much of it is taken where that is counted."""
+    report: dict[str, object] = {"memory": session_memory(limit)}
+    has = _data_bytes() if _had else None
+    if has is not None:
+        report["memory_used"] = max(0, has - _had[0])
+    return report
 
 
 def _data_bytes() -> int | None:

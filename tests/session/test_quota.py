@@ -44,6 +44,8 @@ print(np.ones({16 * MIB}, "u1").sum() == kept.sum())
 def test_one_session_that_wants_too_much_hurts_no_other(tmp_path):
     registry = FunctionRegistry()
     registry.add("t.hoard", lambda nbytes: np.ones(nbytes, "u1").size)
+    kept = []
+    registry.add("t.keep", lambda nbytes: kept.append(np.ones(nbytes, "u1")))
     limits = Limits(session_memory=128 * MIB)
     with (
         Server(
@@ -61,13 +63,17 @@ def test_one_session_that_wants_too_much_hurts_no_other(tmp_path):
             greedy.call_func(hoard, (1 << 30,))
         assert greedy.call_func(hoard, (MIB,)) == MIB
         assert bystander.call_func(bystander.get_function("t.hoard"), (64 * MIB,)) == 64 * MIB
+        greedy.call_func(greedy.get_function("t.keep"), (40 * MIB,))
         told = greedy.call_func(greedy.get_function("rpcnb.statistics"), ())
+        assert 32 * MIB <= told["quotas"].pop("memory_used") < 128 * MIB
         assert told["quotas"] == {
             "memory": 128 * MIB,
             "processes": 0,
             "processes_by": "",
             "handles": limits.handles,
+            "handles_used": 3,  # the functions that this test calls
             "calls_waiting": limits.calls_in_flight,
+            "calls_waiting_used": 1,
             "spool": limits.upload_spool,
             "spool_used": 0,
         }

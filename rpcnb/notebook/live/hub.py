@@ -23,6 +23,7 @@ from rpcnb.core.events import (
 from rpcnb.manager import manager
 from rpcnb.notebook.live.calls import CallLog
 from rpcnb.notebook.live.handles import HandleLog
+from rpcnb.notebook.live.quotas import quotas_of
 
 if TYPE_CHECKING:
     from rpcnb.core.events import Event
@@ -53,6 +54,8 @@ class Hub:
         self.index = remote.session.table_index
         self.rtt: float | None = None
         """Seconds of the last round trip that somebody asked for."""
+        self.quotas: list[dict[str, Any]] = []
+        """What the session may have over there, as of then."""
         self._lock = threading.Lock()
         self._calls = CallLog()
         self._handles = HandleLog()
@@ -111,8 +114,13 @@ class Hub:
             self._calls.note_cancel(call)
 
     def measure(self) -> None:
-        """Ask for the time of a round trip to where the functions are; waits for no call."""
+        """Ask for the time of a round trip to where the functions are, and for the quotas there.
+
+        The first waits for no call; the second is a call, and waits for those before it.
+        """
         self.rtt = min(self.remote.ping() for _ in range(3))  # the first may meet sleepers
+        self.touch()
+        self.quotas = quotas_of(self.remote)
 
     # --- what the browser is told ---------------------------------------------------------------
 
@@ -131,6 +139,7 @@ class Hub:
             "hops": chain_of(remote),
             "state": state,
             "rtt": self.rtt,
+            "quotas": self.quotas,
             "handles": self._handles.alive(),
             "made": self._handles.made,
             "folded": self._handles.folded,

@@ -18,8 +18,9 @@ export class SessionBar {
     this.disconnect = button("Disconnect", () => send({ type: "disconnect" }));
     this.detach = button("Detach", () => send({ type: "detach" }), { title: "leave the session as it is, to take it up again by its name" });
     const measure = button("Measure", () => send({ type: "ping" }), { title: "measure the time of a round trip" });
+    this.quotas = el("div", { class: "rx-quotas rx-quiet", role: "note", "aria-label": "Quotas" });
     this.element = el("div", { class: "rx-bar", role: "group", "aria-label": "Session" }, facts,
-      el("div", { class: "rx-buttons" }, measure, this.detach, this.disconnect));
+      el("div", { class: "rx-buttons" }, measure, this.detach, this.disconnect), this.quotas);
   }
 
   update() {
@@ -39,6 +40,8 @@ export class SessionBar {
       setText(this.facts[index], text);
       this.facts[index].hidden = !text;
     });
+    setText(this.quotas, session.quotas.map(quotaText).join(" · "));
+    this.quotas.hidden = !session.quotas.length;
     this.facts[0].dataset.state = session.state;
     this.facts[5].title = `${session.nbytes.toLocaleString("en-US")} bytes held over there`;
     const over = ["closed", "lost", "died"].includes(session.state);
@@ -87,6 +90,16 @@ export class SessionTable {
     row.children[1].title = session.name;
     row.lastElementChild.firstElementChild.setAttribute("aria-label", `Disconnect ${session.name}`);
   }
+}
+
+/**
+ * Write how much of something a session has of what it may have: "memory 12.0 MiB of 1.95 GiB".
+ * @param {{name: string, most: number, used: number | null, size: boolean}} quota
+ */
+export function quotaText({ name, most, used, size }) {
+  const text = (/** @type {number} */ number) => size ? sizeText(number) : number.toLocaleString("en-US");
+  if (!most) return `${name} ${used === null ? "" : `${text(used)}, `}without bound`;
+  return used === null ? `${name} at most ${text(most)}` : `${name} ${text(used)} of ${text(most)}`;
 }
 
 /**
