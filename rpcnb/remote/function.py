@@ -168,6 +168,9 @@ class RemoteFunction(HandleProxy):
 
         Notes
         -----
+        The first calls are sent at once. When several are out, up to half of them may be kept back for
+        a millisecond, to be sent together; asking for a result sends them.
+
         Where the remote function has a parameter called ``stream``, ``timeout`` or ``echo``, the
         argument is the function's; the option is then given with `options`.
         """

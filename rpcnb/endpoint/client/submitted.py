@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import weakref
 from typing import TYPE_CHECKING
 
 from rpcnb.core.values import PLAIN_TYPES
@@ -64,6 +66,7 @@ class SubmittedCalls:
         self._shield = shield
         self.count = 0
         """Calls that were submitted so far."""
+        _ALL.add(self)
 
     def start(
         self,
@@ -107,7 +110,8 @@ class SubmittedCalls:
     def push(self) -> None:
         """Send what is kept back."""
         with self._shield:
-            self._connection.flush()
+            if self._connection.reason is None:
+                self._connection.flush()
 
     def _attend(self, most: int) -> None:
         with self._shield:
@@ -119,3 +123,13 @@ class SubmittedCalls:
         with self._shield:
             if self._connection.pending.pop(call.id, None) is not None:
                 call.cancel()
+
+
+_ALL: weakref.WeakSet[SubmittedCalls] = weakref.WeakSet()
+
+
+@atexit.register
+def _push_all() -> None:
+    """Send what a program submitted last, and did not wait for."""
+    for calls in list(_ALL):
+        calls.push()

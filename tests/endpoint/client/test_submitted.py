@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -198,3 +200,29 @@ def test_ctrl_c_between_two_steps_leaves_no_call_that_nobody_holds(
     assert session.call_func(note, (2,)) == 2
     assert door.passed == [2]
     assert started.ends == []
+
+
+def test_a_program_that_ends_has_sent_what_it_submitted(tmp_path: Path) -> None:
+    program = """if True:
+        import sys
+        from rpcnb.endpoint.client.connect import open_session
+        session = open_session(sys.argv[1])
+        note = session.get_function("note")
+        for number in range(45):
+            session.async_call_func(note, (number,), {}, lambda *_: None)
+    """
+    noted: list[int] = []
+    all_noted = threading.Event()
+
+    def note(number: int) -> None:
+        noted.append(number)
+        if number == 44:
+            all_noted.set()
+
+    registry = FunctionRegistry()
+    registry.add("note", note)
+    file = tmp_path / "c.json"
+    with Server(registry=registry, in_process=True, connection_file=file):
+        subprocess.run([sys.executable, "-c", program, file], check=True, timeout=30)
+        assert all_noted.wait(SOON)
+    assert noted == list(range(45))
