@@ -96,6 +96,15 @@ def crash():
     ctypes.string_at(0)
 
 
+@register("t.call_stubbornly")
+def call_stubbornly(function, seconds):
+    """Go on whatever became of a call of the client's."""
+    try:
+        function()
+    except BaseException:  # noqa: BLE001 -- as its name says
+        stubborn(seconds)
+
+
 @register("t.call")
 def call(function, *args):
     return function(*args)

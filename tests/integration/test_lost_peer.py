@@ -62,6 +62,29 @@ def test_a_worker_whose_call_cannot_be_stopped_is_ended_after_its_client(
         assert eventually(lambda: server.session_folders() == [])
 
 
+LEAVE = """
+from rpcnb.core.values import CallbackRef, FunctionInfo
+class Lender(CallObserver):
+    def call_back(self, callback, args, kwargs):
+        session.shutdown()
+        time.sleep(60)
+say(remote("t.pid")())
+call = remote("t.call_stubbornly")
+threading.Thread(
+    target=lambda: call(CallbackRef(1, FunctionInfo("mine")), 300, observer=Lender()), daemon=True
+).start()
+time.sleep(60)
+"""
+
+
+def test_a_worker_that_learns_of_the_end_within_a_call_is_ended_all_the_same(
+    start_server, eventually
+) -> None:
+    with start_server(stuck_after=1.0) as server:
+        worker = psutil.Process(*server.client(LEAVE).hear())
+        assert eventually(lambda: gone(worker), timeout=20.0), "the worker lives on"
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
 def test_when_a_worker_is_killed_its_client_learns_the_signal(own_server, remote, number) -> None:
     with own_server.connect() as session:

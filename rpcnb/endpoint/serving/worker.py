@@ -20,6 +20,7 @@ from rpcnb.endpoint.greeting import PIECE
 from rpcnb.endpoint.serving.seat import Post
 from rpcnb.endpoint.serving.stage import Stage, open_session
 from rpcnb.endpoint.serving.zygote import AWAY, BACK, Ticket
+from rpcnb.session.calls import CURRENT_CALL
 from rpcnb.session.files import WorkFolder
 from rpcnb.session.functions import REGISTRY, FunctionRegistry
 from rpcnb.transport.descriptor import adopt, receive_descriptor
@@ -142,7 +143,8 @@ class Crew:
 
     def _end_soon(self) -> None:
         """End this worker process also when its main thread does not come back from a call."""
-        if self._service.open_next is None and get_ident() == self._interrupter.thread:
+        is_main = get_ident() == self._interrupter.thread
+        if is_main and CURRENT_CALL.get() is None and self._service.open_next is None:
             return  # the main thread is in no call, and its session asks nobody
         watchdog = threading.Timer(STUCK_AFTER, os.kill, (os.getpid(), signal.SIGKILL))
         watchdog.daemon = True
