@@ -54,12 +54,11 @@ def limit_memory(limit: int) -> bool:
 
 
 def memory_report(limit: int) -> dict[str, object]:
-    """Return the bound of this process's memory, and how much of it is taken where that is counted."""
-    report: dict[str, object] = {"memory": session_memory(limit)}
+    """Return the bound of this process's memory, and how much of it is taken; 0 where there is none."""
     has = _data_bytes() if _had else None
-    if has is not None:
-        report["memory_used"] = max(0, has - _had[0])
-    return report
+    if has is None:
+        return {"memory": 0}
+    return {"memory": session_memory(limit), "memory_used": max(0, has - _had[0])}
 
 
 def _data_bytes() -> int | None:

@@ -23,12 +23,13 @@ from rpcnb.core.events import (
 from rpcnb.manager import manager
 from rpcnb.notebook.live.calls import CallLog
 from rpcnb.notebook.live.handles import HandleLog
-from rpcnb.notebook.live.quotas import quotas_of
+from rpcnb.notebook.live.quotas import ASKED, ask
 
 if TYPE_CHECKING:
     from rpcnb.core.events import Event
     from rpcnb.notebook.live.cells import Place
     from rpcnb.remote.client import Remote
+    from rpcnb.remote.future import RemoteFuture
     from rpcnb.session.hops import Hop
 
 OVER = frozenset({SessionState.CLOSED, SessionState.LOST, SessionState.DIED})
@@ -56,6 +57,7 @@ class Hub:
         """Seconds of the last round trip that somebody asked for."""
         self.quotas: list[dict[str, Any]] = []
         """What the session may have over there, as of then."""
+        self._asking: RemoteFuture | None = None
         self._lock = threading.Lock()
         self._calls = CallLog()
         self._handles = HandleLog()
@@ -76,6 +78,8 @@ class Hub:
         with self._lock:
             self._late = True
             match event:
+                case CallChanged(name=name) if name == ASKED:
+                    pass
                 case CallChanged() | CallProgress() | CallOutput():
                     self._calls.note(event)
                 case HandleIssued() | HandleFreed():
@@ -114,13 +118,17 @@ class Hub:
             self._calls.note_cancel(call)
 
     def measure(self) -> None:
-        """Ask for the time of a round trip to where the functions are, and for the quotas there.
+        """Ask for the time of a round trip to where the functions are; waits for no call.
 
-        The first waits for no call; the second is a call, and waits for those before it.
+        The quotas there are asked for as well; the answer comes when no call is in its way.
         """
         self.rtt = min(self.remote.ping() for _ in range(3))  # the first may meet sleepers
+        if self._asking is None or self._asking.done():
+            self._asking = ask(self.remote, self._take_quotas)
+
+    def _take_quotas(self, quotas: list[dict[str, Any]]) -> None:
+        self.quotas = quotas
         self.touch()
-        self.quotas = quotas_of(self.remote)
 
     # --- what the browser is told ---------------------------------------------------------------
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from rpcnb.core.errors import RpcnbError
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from rpcnb.remote.client import Remote
+    from rpcnb.remote.future import RemoteFuture
 
+ASKED = "rpcnb.statistics"
+"""The function that tells them; views do not show its calls, which are mostly their own."""
 NAMES = {
     "memory": "memory",
     "processes": "processes",
@@ -21,11 +28,26 @@ SIZES = frozenset({"memory", "spool"})
 """Those that are bytes."""
 
 
-def quotas_of(remote: Remote) -> list[dict[str, Any]]:
-    """Ask the other side; nothing comes of a server that keeps no quotas."""
-    told = remote.builtin("rpcnb.statistics")()
-    quotas = told.get("quotas") if isinstance(told, dict) else None
-    return rows(quotas) if isinstance(quotas, dict) else []
+def ask(remote: Remote, take: Callable[[list[dict[str, Any]]], None]) -> RemoteFuture:
+    """Ask the other side, and do not wait: its answer comes behind the calls that run there.
+
+    Parameters
+    ----------
+    remote : Remote
+    take : callable
+        Given the rows, on the thread that receives; not called when there are none.
+    """
+
+    def settle(future: concurrent.futures.Future[Any]) -> None:
+        with suppress(RpcnbError, concurrent.futures.CancelledError):  # the session is over
+            told = future.result()
+            quotas = told.get("quotas") if isinstance(told, dict) else None
+            if isinstance(quotas, dict):
+                take(rows(quotas))
+
+    future = remote.builtin(ASKED).submit()
+    future.add_done_callback(settle)
+    return future
 
 
 def rows(quotas: Mapping[str, Any]) -> list[dict[str, Any]]:
