@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,6 +37,16 @@ def pytest_configure() -> None:
     """Take SIGINT, which tests press: a shell has it ignored by what it runs in the background."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the files that SECURITY.md names in its table by numbers."""
+    rows = re.findall(r"^\| [SR]\d.*$", (ROOT / "SECURITY.md").read_text("utf-8"), re.MULTILINE)
+    named = {ROOT / path for path in re.findall(r"tests/[\w/]+\.py", "\n".join(rows))}
+    for item in items:
+        if item.path in named:
+            item.add_marker("reliability")
 
 
 @pytest.hookimpl(trylast=True)
