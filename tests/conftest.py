@@ -42,7 +42,10 @@ def pytest_configure() -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of the files that SECURITY.md names in its table by numbers."""
-    rows = re.findall(r"^\| [SR]\d.*$", (ROOT / "SECURITY.md").read_text("utf-8"), re.MULTILINE)
+    page = ROOT / "SECURITY.md"
+    if not page.exists():  # tests/test_conftest.py runs a copy of this file elsewhere
+        return
+    rows = re.findall(r"^\| [SR]\d.*$", page.read_text("utf-8"), re.MULTILINE)
     named = {ROOT / path for path in re.findall(r"tests/[\w/]+\.py", "\n".join(rows))}
     for item in items:
         if item.path in named:
