@@ -15,7 +15,6 @@ import numpy as np
 
 LATER = (
     "char", "core", "ctypeslib", "f2py", "ma", "polynomial", "random", "rec", "strings", "testing",
-    "typing",
 )  # fmt: skip
 """Submodules that NumPy loads when somebody asks for them, as they still may afterwards."""
 

@@ -40,8 +40,9 @@ def call(session, name: str, *args):
     return session.call_func(session.get_function(name), args)
 
 
-@pytest.mark.parametrize("caveats", ["", share_caveats("executor", "t.*", 60.0)])
-def test_a_session_that_was_ready_is_as_any_other(registry, tmp_path, caveats) -> None:
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_session_that_was_ready_is_as_any_other(registry, tmp_path, shared) -> None:
+    caveats = share_caveats("executor", "t.*", 60.0) if shared else ""
     service = Service(registry=registry)
     near, far = memory_pair()
     posts: list[Post] = []
@@ -58,7 +59,7 @@ def test_a_session_that_was_ready_is_as_any_other(registry, tmp_path, caveats) -
     agreement = Agreement(bytes(16), 1, "", "here", 1, Intent.NEW)
     session = SocketSession(near, ResumableV1(Side.CLIENT), agreement)
     assert call(session, "t.pid") == os.getpid()
-    if caveats:
+    if shared:
         with pytest.raises(PermissionDenied, match="not among those"):
             session.get_function("u.pid")
     call(session, "rpcnb.upload", "a.txt", 0, b"content", True)
