@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from rpcnb.core.errors import ConnectionClosed, RemoteInterrupted, SessionClosed
+from rpcnb.core.values import ArrayRef, Handle
 from rpcnb.session.base import CallObserver, CallStatus
 from rpcnb.session.calls import report_progress
 
@@ -163,3 +164,14 @@ def test_who_stays_after_the_end_is_told_of_it(served, connection) -> None:
     assert (pending.id, pending.status) == (7, CallStatus.LOST)
     assert isinstance(pending.value, SessionClosed)
     assert connection.pending == {}
+
+
+def test_a_copy_from_another_thread_finds_the_call_that_has_its_array(connection) -> None:
+    array = ArrayRef(Handle(3), (2,), base=9)
+    connection._trip.append((7, CallObserver(), (1, array), {}))
+    assert connection.streams_using(9) == {0}
+    assert connection.streams_using(8) == set()
+    pending = connection.stay()
+    assert connection.streams_using(9) == {pending.stream}
+    del connection.pending[pending.id]
+    assert connection.streams_using(9) == set()

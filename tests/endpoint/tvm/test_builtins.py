@@ -167,3 +167,9 @@ def test_statistics_count_memory_once(tvm_session, builtin) -> None:
     assert builtin("statistics")["nbytes"] == 16
     tvm_session.free_handle(view.handle, view.type_code)
     assert builtin("statistics")["nbytes"] == 0
+
+
+def test_an_array_may_be_named_by_its_handle_alone(builtin, content) -> None:
+    array = builtin("array.create", "full", (6,), DTypeValue("<i4"), CPU, 7)
+    view = builtin("array.view", ArrayRef(array.handle), slice(1, 3))
+    assert (view.shape, content(view)) == ((2,), [7, 7])
