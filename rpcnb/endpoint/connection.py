@@ -24,7 +24,8 @@ from rpcnb.endpoint.handler import PeerDetached
 from rpcnb.endpoint.outbox import Outbox
 from rpcnb.endpoint.pending import Pending, ring
 from rpcnb.endpoint.resume import Resuming
-from rpcnb.session.base import NO_OBSERVER, CallCallback, CallObserver, CallStatus
+from rpcnb.session.base import CallCallback, CallStatus
+from rpcnb.session.observer import NO_OBSERVER, CallObserver
 from rpcnb.wire.base import State
 from rpcnb.wire.messages import (
     CallFunc,

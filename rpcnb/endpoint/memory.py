@@ -12,7 +12,7 @@ from rpcnb.transport import segments
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpcnb.session.base import CallObserver
+    from rpcnb.session.observer import CallObserver
 
 SWITCH = "RPCNB_SHARED_MEMORY"
 """Environment variable of either side; ``off`` keeps it to the socket."""

@@ -6,7 +6,8 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from rpcnb.session.base import NO_OBSERVER, CallCallback, CallObserver, CallStatus
+from rpcnb.session.base import CallCallback, CallStatus
+from rpcnb.session.observer import NO_OBSERVER, CallObserver
 
 if TYPE_CHECKING:
     import threading

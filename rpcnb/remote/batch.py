@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from rpcnb.core.errors import ErrorInfo, FunctionNotFound, PermissionDenied, SessionError
 from rpcnb.core.values import PLAIN_TYPES
 from rpcnb.remote.wrap import lift
-from rpcnb.session.base import CallStatus, RunningCall, raise_or_return
+from rpcnb.session.base import CallStatus, raise_or_return
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rpcnb.remote.client import Remote
     from rpcnb.remote.function import RemoteFunction
     from rpcnb.remote.wrap import Lent
+    from rpcnb.session.observer import RunningCall
 
 BATCH = "rpcnb.batch"
 MOST = 1 << 16

@@ -14,8 +14,8 @@ from rpcnb.remote.observer import BlockingObserver
 from rpcnb.remote.output import give_warnings
 from rpcnb.remote.proxy import HandleProxy
 from rpcnb.remote.wrap import NOTHING_LENT, Lent, lift, lower_call
-from rpcnb.session.base import DEFAULT_OPTIONS, CallOptions
 from rpcnb.session.functions import RESERVED, signature_of
+from rpcnb.session.observer import DEFAULT_OPTIONS, CallOptions
 
 if TYPE_CHECKING:
     import inspect

@@ -12,7 +12,8 @@ from rpcnb.core.values import PLAIN_TYPES
 from rpcnb.remote.light_future import LightFuture
 from rpcnb.remote.observer import CollectingObserver
 from rpcnb.remote.wrap import Lent, lift
-from rpcnb.session.base import ENDED_CALL, CallStatus, RunningCall, raise_or_return
+from rpcnb.session.base import CallStatus, raise_or_return
+from rpcnb.session.observer import ENDED_CALL, RunningCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -11,7 +11,7 @@ from rpcnb.core.errors import InvalidHandle
 from rpcnb.remote.output import KeptText, read_warning
 from rpcnb.remote.progress import Progress
 from rpcnb.remote.wrap import Lent, lift, lower
-from rpcnb.session.base import CallObserver
+from rpcnb.session.observer import CallObserver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

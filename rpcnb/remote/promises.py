@@ -27,8 +27,9 @@ from rpcnb.core.errors import (
 )
 from rpcnb.core.values import ArrayRef, FunctionRef, Handle
 from rpcnb.remote.output import give_warnings_at
-from rpcnb.session.base import CallObserver, CallStatus, RunningCall, raise_or_return
+from rpcnb.session.base import CallStatus, raise_or_return
 from rpcnb.session.handles import FIRST_PROMISED
+from rpcnb.session.observer import CallObserver, RunningCall
 from rpcnb.session.space import RPCObjectRef
 
 if TYPE_CHECKING:

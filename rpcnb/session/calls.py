@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
 from rpcnb.core.events import EVENTS, CallChanged, CallOutput, CallPhase, CallProgress
-from rpcnb.session.base import NO_OBSERVER, CallObserver
+from rpcnb.session.observer import NO_OBSERVER, CallObserver
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

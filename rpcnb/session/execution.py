@@ -7,16 +7,10 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from rpcnb.core.events import EVENTS, CallPhase
-from rpcnb.session.base import (
-    NO_OBSERVER,
-    CallCallback,
-    CallObserver,
-    CallOptions,
-    CallStatus,
-    RunningCall,
-)
+from rpcnb.session.base import CallCallback, CallStatus
 from rpcnb.session.calls import CURRENT_CALL, CallContext
 from rpcnb.session.interrupts import Gate, SignalGate, SignalInterrupter, ThreadGate
+from rpcnb.session.observer import NO_OBSERVER, CallObserver, CallOptions, RunningCall
 from rpcnb.session.output import CAPTURE
 from rpcnb.session.timers import TIMERS, Timer
 from rpcnb.session.tqdm_hook import install as install_tqdm_hook

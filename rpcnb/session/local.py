@@ -30,18 +30,7 @@ from rpcnb.core.events import EVENTS, CallPhase, SessionState
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.core.values import FunctionRef, Handle, TypeCode
 from rpcnb.session.backend import backend_of, held_nbytes
-from rpcnb.session.base import (
-    DEFAULT_OPTIONS,
-    NO_OBSERVER,
-    CallCallback,
-    CallObserver,
-    CallOptions,
-    CallStatus,
-    HostBuffer,
-    RPCSession,
-    RunningCall,
-    raise_or_return,
-)
+from rpcnb.session.base import CallCallback, CallStatus, HostBuffer, RPCSession, raise_or_return
 from rpcnb.session.builtins import resident_bytes, session_functions
 from rpcnb.session.calls import CURRENT_CALL
 from rpcnb.session.coroutines import LoopThread
@@ -51,6 +40,13 @@ from rpcnb.session.functions import REGISTRY, RESERVED, FunctionRegistry, descri
 from rpcnb.session.handles import HandleTable
 from rpcnb.session.local_device import LocalDeviceAPI
 from rpcnb.session.marshal import Marshaller
+from rpcnb.session.observer import (
+    DEFAULT_OPTIONS,
+    NO_OBSERVER,
+    CallObserver,
+    CallOptions,
+    RunningCall,
+)
 from rpcnb.session.processes import process_report
 from rpcnb.session.quota import memory_report
 from rpcnb.session.running import Outcome, Runner

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from rpcnb.core.values import CallbackRef, FunctionInfo, FunctionRef, Handle, TypeCode
-from rpcnb.session.base import (
+from rpcnb.session.base import CallStatus, raise_or_return
+from rpcnb.session.observer import (
     DEFAULT_OPTIONS,
     NO_OBSERVER,
     CallObserver,
     CallOptions,
-    CallStatus,
     RunningCall,
-    raise_or_return,
 )
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import pytest
 from rpcnb.core.device import CPU
 from rpcnb.core.errors import DeadlineExceeded, RemoteCancelled, RemoteInterrupted
 from rpcnb.core.events import EVENTS, CallChanged
-from rpcnb.session.base import CallOptions, CallStatus
+from rpcnb.session.base import CallStatus
+from rpcnb.session.observer import CallOptions
 from rpcnb.testing.session_cases import (
     WAIT,
     RecordingObserver,

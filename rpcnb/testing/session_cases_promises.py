@@ -10,8 +10,9 @@ from rpcnb.array.replies import promise_text, read_reply
 from rpcnb.core.device import CPU
 from rpcnb.core.errors import InvalidHandle, RemoteError
 from rpcnb.core.values import ArrayRef, FunctionRef, Handle, TypeCode, Value
-from rpcnb.session.base import CallOptions, CallStatus
+from rpcnb.session.base import CallStatus
 from rpcnb.session.handles import FIRST_PROMISED
+from rpcnb.session.observer import CallOptions
 from rpcnb.testing.session_cases import SessionCases, Started, needs, new_key
 
 _numbers = count(FIRST_PROMISED + 1)

@@ -10,7 +10,8 @@ import pytest
 
 from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import ConnectionClosed, ErrorInfo, TransportTimeout
-from rpcnb.session.base import CallObserver, CallStatus
+from rpcnb.session.base import CallStatus
+from rpcnb.session.observer import CallObserver
 from rpcnb.wire.base import State
 from rpcnb.wire.messages import (
     CallFunc,

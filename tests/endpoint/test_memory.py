@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rpcnb.endpoint.memory import NOTE, STEP, SWITCH, copy_in_steps, is_offered
-from rpcnb.session.base import CallObserver
+from rpcnb.session.observer import CallObserver
 
 
 class Steps(CallObserver):

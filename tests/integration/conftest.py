@@ -43,7 +43,7 @@ CLIENT = """
 import json, os, random, signal, sys, threading, time
 from rpcnb.core.errors import *
 from rpcnb.endpoint.client.connect import open_session
-from rpcnb.session.base import CallObserver, CallOptions
+from rpcnb.session.observer import CallObserver, CallOptions
 url, token = json.loads(sys.argv[1])
 session = open_session(url, token=token)
 def remote(name):

@@ -14,15 +14,9 @@ from rpcnb.core.errors import (
     RemoteCancelled,
     RemoteError,
 )
-from rpcnb.core.values import ArrayRef, CallbackRef, FunctionInfo, FunctionRef, Handle
-from rpcnb.session.base import (
-    ENDED_CALL,
-    NO_OBSERVER,
-    CallStatus,
-    RPCSession,
-    raise_or_return,
-    run_and_call_back,
-)
+from rpcnb.core.values import ArrayRef, FunctionInfo, FunctionRef, Handle
+from rpcnb.session.base import CallStatus, RPCSession, raise_or_return, run_and_call_back
+from rpcnb.session.observer import ENDED_CALL
 
 FUNCTION = FunctionRef(Handle(1))
 ARRAY = ArrayRef(Handle(2))
@@ -154,12 +148,3 @@ def test_the_rest_has_a_harmless_default() -> None:
         assert not session.runs_beside_streams(FUNCTION)
         assert RPCSession.get(session.table_index) is session
     assert session.is_shut_down
-
-
-def test_nobody_observes_without_being_asked() -> None:
-    NO_OBSERVER.begun(ENDED_CALL)
-    NO_OBSERVER.started()
-    NO_OBSERVER.progress(1, 2, "")
-    NO_OBSERVER.output("stdout", "")
-    with pytest.raises(RuntimeError, match="lent to nobody"):
-        NO_OBSERVER.call_back(CallbackRef(Handle(1)), (), {})

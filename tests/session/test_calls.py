@@ -10,9 +10,9 @@ import pytest
 
 from rpcnb.core.events import EVENTS, CallChanged, CallOutput, CallPhase, CallProgress
 from rpcnb.session import calls
-from rpcnb.session.base import CallObserver
 from rpcnb.session.calls import CURRENT_CALL, CallContext, report_progress, track
 from rpcnb.session.interrupts import ThreadGate
+from rpcnb.session.observer import CallObserver
 
 WAIT = 10.0
 

@@ -7,10 +7,11 @@ import threading
 
 import pytest
 
-from rpcnb.session.base import CallObserver, CallOptions, CallStatus, RunningCall
+from rpcnb.session.base import CallStatus
 from rpcnb.session.calls import CURRENT_CALL
 from rpcnb.session.execution import Call, Waiter, current_gate, tell
 from rpcnb.session.interrupts import ThreadGate
+from rpcnb.session.observer import CallObserver, CallOptions, RunningCall
 
 WAIT = 10.0
 

@@ -13,11 +13,12 @@ from rpcnb.core.device import CPU
 from rpcnb.core.errors import ArrayMismatch, DeviceError, PermissionDenied
 from rpcnb.core.events import EVENTS, CallChanged, CallPhase
 from rpcnb.core.values import TypeCode
-from rpcnb.session.base import CallObserver, CallOptions, CallStatus, RunningCall
+from rpcnb.session.base import CallStatus
 from rpcnb.session.files import WorkFolder
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.interrupts import SignalInterrupter
 from rpcnb.session.local import LocalSession
+from rpcnb.session.observer import CallObserver, CallOptions, RunningCall
 from rpcnb.session.streams import PumpedStream
 from rpcnb.testing.session_cases import new_key
 from rpcnb.testing.session_functions import _BOARD, register_all

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rpcnb.session.base import CallObserver
 from rpcnb.session.calls import CURRENT_CALL, CallContext
+from rpcnb.session.observer import CallObserver
 from rpcnb.session.output import CAPTURE, PIECE, OutputCapture
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rpcnb.session import tqdm_hook
-from rpcnb.session.base import CallObserver
 from rpcnb.session.calls import CURRENT_CALL, CallContext
+from rpcnb.session.observer import CallObserver
 from rpcnb.session.output import CAPTURE
 
 if TYPE_CHECKING:

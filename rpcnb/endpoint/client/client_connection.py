@@ -9,7 +9,7 @@ from rpcnb.endpoint.connection import Connection
 from rpcnb.endpoint.pending import Pending
 from rpcnb.endpoint.transfer import buffers_in
 from rpcnb.endpoint.turns import ConnectionCut
-from rpcnb.session.base import CallObserver, CallStatus
+from rpcnb.session.base import CallStatus
 from rpcnb.wire.messages import Kind
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rpcnb.core.values import Value
     from rpcnb.endpoint.handler import Handler
+    from rpcnb.session.observer import CallObserver
     from rpcnb.transport.base import Transport
     from rpcnb.wire.base import WireProtocol
     from rpcnb.wire.messages import ShortReturn

@@ -9,7 +9,8 @@ from rpcnb.core.events import EVENTS
 from rpcnb.endpoint.client.callback import SERVING
 from rpcnb.endpoint.client.interrupt import MAIN_THREAD, InterruptShield
 from rpcnb.endpoint.client.watch import WatchedCall
-from rpcnb.session.base import NO_OBSERVER, RPCSession, RunningCall
+from rpcnb.session.base import RPCSession
+from rpcnb.session.observer import NO_OBSERVER, RunningCall
 from rpcnb.wire.base import Prepared
 from rpcnb.wire.messages import CallFunc, Cancel, Kind
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from rpcnb.endpoint.client.waiting import Waiter
     from rpcnb.endpoint.connection import Connection
     from rpcnb.endpoint.pending import Pending
-    from rpcnb.session.base import CallCallback, CallObserver
+    from rpcnb.session.base import CallCallback
+    from rpcnb.session.observer import CallObserver
 
 _CALL_FUNC = Kind.CALL_FUNC
 

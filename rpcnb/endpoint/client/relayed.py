@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from rpcnb.core.errors import RpcnbError, describe_exception
 from rpcnb.core.events import EVENTS
 from rpcnb.endpoint.client.interrupt import MAIN_THREAD
-from rpcnb.session.base import DEFAULT_OPTIONS, CallStatus, RPCSession, RunningCall
+from rpcnb.session.base import CallStatus, RPCSession
+from rpcnb.session.observer import DEFAULT_OPTIONS, RunningCall
 from rpcnb.wire.messages import Cancel
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from rpcnb.core.values import FunctionRef, Value
     from rpcnb.endpoint.client.client_connection import ClientConnection
     from rpcnb.endpoint.pending import Pending
-    from rpcnb.session.base import CallObserver
+    from rpcnb.session.observer import CallObserver
 
 _RETURNED = CallStatus.RETURN
 

@@ -42,17 +42,15 @@ from rpcnb.endpoint.client.watch import WatchedCall
 from rpcnb.endpoint.credentials import place_of
 from rpcnb.endpoint.heartbeat import HEARTBEATS, Pulse, is_worthwhile
 from rpcnb.endpoint.recovery import TAKEN, Comeback
-from rpcnb.session.base import (
+from rpcnb.session.base import CallCallback, CallStatus, raise_or_return
+from rpcnb.session.hops import Hop, read_hops
+from rpcnb.session.observer import (
     DEFAULT_OPTIONS,
     NO_OBSERVER,
-    CallCallback,
     CallObserver,
     CallOptions,
-    CallStatus,
     RunningCall,
-    raise_or_return,
 )
-from rpcnb.session.hops import Hop, read_hops
 from rpcnb.session.refs import release_refs
 from rpcnb.wire.messages import (
     CallFunc,

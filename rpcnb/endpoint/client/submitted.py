@@ -11,7 +11,7 @@ from rpcnb.endpoint.client.watch import WatchedCall
 from rpcnb.endpoint.outbox import HELD_MESSAGES
 from rpcnb.endpoint.pending import Pending
 from rpcnb.endpoint.transfer import buffers_in
-from rpcnb.session.base import RunningCall
+from rpcnb.session.observer import RunningCall
 from rpcnb.wire.base import Prepared
 from rpcnb.wire.messages import Cancel, Kind
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from rpcnb.core.values import Value
     from rpcnb.endpoint.client.interrupt import InterruptShield
     from rpcnb.endpoint.connection import Connection
-    from rpcnb.session.base import CallCallback, CallObserver
+    from rpcnb.session.base import CallCallback
+    from rpcnb.session.observer import CallObserver
 
 _CALL_FUNC = Kind.CALL_FUNC
 OUT_FOR_EACH = 2

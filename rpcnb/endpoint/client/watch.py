@@ -15,13 +15,14 @@ from rpcnb.core.events import (
     CallProgress,
     CopyProgress,
 )
-from rpcnb.session.base import CallCallback, CallObserver, CallStatus
+from rpcnb.session.base import CallCallback, CallStatus
+from rpcnb.session.observer import CallObserver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rpcnb.core.values import CallbackRef, Value
-    from rpcnb.session.base import RunningCall
+    from rpcnb.session.observer import RunningCall
 
 _PHASES = {
     CallStatus.RETURN: CallPhase.FINISHED,

@@ -23,14 +23,8 @@ from rpcnb.endpoint.serving.serve_copies import Downloads, Uploads
 from rpcnb.endpoint.serving.serve_memory import MEMORY_OPERATIONS
 from rpcnb.endpoint.serving.served_calls import NoticedCall, ServedCall, ServedCalls
 from rpcnb.endpoint.serving.serving import Serving
-from rpcnb.session.base import (
-    DEFAULT_OPTIONS,
-    ENDED_CALL,
-    CallOptions,
-    CallStatus,
-    RPCSession,
-    run_and_call_back,
-)
+from rpcnb.session.base import CallStatus, RPCSession, run_and_call_back
+from rpcnb.session.observer import DEFAULT_OPTIONS, ENDED_CALL, CallOptions
 from rpcnb.session.refs import release_refs
 from rpcnb.wire.messages import (
     CallFunc,

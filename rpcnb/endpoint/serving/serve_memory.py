@@ -11,7 +11,7 @@ from rpcnb.core.errors import ArrayMismatch, ConnectionClosed, TransportError
 from rpcnb.core.values import Handle
 from rpcnb.endpoint.memory import NOTE, copy_in_steps, is_offered
 from rpcnb.endpoint.transfer import slice_of
-from rpcnb.session.base import NO_OBSERVER
+from rpcnb.session.observer import NO_OBSERVER
 from rpcnb.transport import segments
 from rpcnb.transport.descriptor import receive_descriptor
 from rpcnb.transport.side_channel import SideListener

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from rpcnb.session.base import ENDED_CALL, CallObserver, CallStatus, RunningCall, raise_or_return
+from rpcnb.session.base import CallStatus, raise_or_return
+from rpcnb.session.observer import ENDED_CALL, CallObserver, RunningCall
 from rpcnb.session.timers import TIMERS
 from rpcnb.wire.messages import CallFunc, Output, Progress, Started
 

@@ -27,14 +27,8 @@ from rpcnb.core.values import (
 )
 from rpcnb.endpoint.client.watch import WatchedCall
 from rpcnb.endpoint.tvm import values as tvm_values
-from rpcnb.session.base import (
-    ENDED_CALL,
-    CallCallback,
-    CallObserver,
-    CallOptions,
-    CallStatus,
-    RunningCall,
-)
+from rpcnb.session.base import CallCallback, CallStatus
+from rpcnb.session.observer import ENDED_CALL, CallObserver, CallOptions, RunningCall
 from rpcnb.wire.tvm.packets import Call, Packet, Result
 from rpcnb.wire.tvm.values import TVMHandle, TVMObject, TVMValue, TypeIndex
 

@@ -38,14 +38,12 @@ from rpcnb.endpoint.tvm.calls import Caller
 from rpcnb.endpoint.tvm.device import TVMDeviceAPI
 from rpcnb.endpoint.tvm.holdings import Holdings
 from rpcnb.endpoint.tvm.link import Progress, TVMLink, Undo, nothing_to_undo
-from rpcnb.session.base import (
+from rpcnb.session.base import CallCallback, HostBuffer, RPCSession
+from rpcnb.session.observer import (
     DEFAULT_OPTIONS,
     NO_OBSERVER,
-    CallCallback,
     CallObserver,
     CallOptions,
-    HostBuffer,
-    RPCSession,
     RunningCall,
 )
 from rpcnb.wire.tvm.packets import (

@@ -9,8 +9,9 @@ import pytest
 from rpcnb.core.errors import InvalidHandle, RemoteCancelled
 from rpcnb.core.values import CallbackRef, FunctionInfo, Handle
 from rpcnb.endpoint.client.callback import SERVING
-from rpcnb.session.base import CallObserver, CallStatus
+from rpcnb.session.base import CallStatus
 from rpcnb.session.local import LocalSession
+from rpcnb.session.observer import CallObserver
 from rpcnb.wire.messages import CallFunc
 
 WAIT = 10.0

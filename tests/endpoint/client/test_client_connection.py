@@ -10,8 +10,9 @@ import pytest
 
 from rpcnb.core.errors import ConnectionClosed, RemoteInterrupted, SessionClosed
 from rpcnb.core.values import ArrayRef, Handle
-from rpcnb.session.base import CallObserver, CallStatus
+from rpcnb.session.base import CallStatus
 from rpcnb.session.calls import report_progress
+from rpcnb.session.observer import CallObserver
 
 WAIT = 10.0
 

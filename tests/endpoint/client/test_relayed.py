@@ -12,9 +12,10 @@ from rpcnb.core.events import EVENTS
 from rpcnb.endpoint.client.connect import open_session
 from rpcnb.endpoint.client.relayed import RelayedCall
 from rpcnb.endpoint.serving.server import Server
-from rpcnb.session.base import CallObserver, CallStatus
+from rpcnb.session.base import CallStatus
 from rpcnb.session.calls import report_progress
 from rpcnb.session.functions import FunctionRegistry
+from rpcnb.session.observer import CallObserver
 from rpcnb.testing.session_cases import Started
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from rpcnb.core.values import Value
     from rpcnb.endpoint.client.socket_session import SocketSession
-    from rpcnb.session.base import RunningCall
+    from rpcnb.session.observer import RunningCall
 
 SOON = 10.0
 

@@ -14,8 +14,8 @@ import pytest
 from rpcnb.core.errors import RemoteInterrupted
 from rpcnb.endpoint.client.connect import open_session
 from rpcnb.endpoint.serving.server import Server
-from rpcnb.session.base import CallObserver
 from rpcnb.session.functions import FunctionRegistry
+from rpcnb.session.observer import CallObserver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

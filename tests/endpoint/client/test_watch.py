@@ -23,8 +23,9 @@ from rpcnb.core.events import (
 )
 from rpcnb.endpoint.client.connect import open_session
 from rpcnb.endpoint.serving.server import Server
-from rpcnb.session.base import CallObserver, CallStatus
+from rpcnb.session.base import CallStatus
 from rpcnb.session.functions import FunctionRegistry
+from rpcnb.session.observer import CallObserver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,8 @@ from rpcnb.core.errors import (
 )
 from rpcnb.core.values import CallbackRef, FunctionInfo, FunctionRef, Handle
 from rpcnb.endpoint.serving.due import DueQueue
-from rpcnb.session.base import CallObserver, CallOptions, CallStatus
+from rpcnb.session.base import CallStatus
+from rpcnb.session.observer import CallObserver, CallOptions
 from rpcnb.session.streams import PumpedStream
 from rpcnb.wire.messages import DeviceCall, StreamWait
 

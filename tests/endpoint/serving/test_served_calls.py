@@ -11,7 +11,7 @@ from rpcnb.endpoint.serving.served_calls import (
     ServedCall,
     ServedCalls,
 )
-from rpcnb.session.base import RunningCall
+from rpcnb.session.observer import RunningCall
 
 if TYPE_CHECKING:
     from rpcnb.wire.messages import Message
