@@ -55,6 +55,8 @@ RECORD = 16 * KIB
 """Most plaintext in one record of TLS."""
 SENT_AT_ONCE = 256 * KIB
 """Plaintext encrypted in one go: what a receiving thread may have to wait for."""
+HELLO_RECORD = 0x16
+"""First byte of all that a client of TLS says first."""
 HANDSHAKE_NBYTES = 16 * KIB
 """More bytes do not belong to a handshake between two of us."""
 LAST_WORDS = 1.0
@@ -244,10 +246,9 @@ class TlsTransport(StreamTransport):
             raise TransportTimeout(message)
         with self._critical():
             count = self._inner.receive_into(self._records.view)
-            self._received += count
-            if not self._open and self._received > HANDSHAKE_NBYTES:
-                message = f"{_place(self._peer_address)} sent too much for a handshake"
-                raise ConnectionClosed(message)
+            first, self._received = not self._received, self._received + count
+            if not self._open:
+                self._check_handshake(self._records.view[:count] if first else b"")
             if count:
                 self._incoming.write(self._records.view[:count])
                 self._records.note(count)
@@ -255,6 +256,15 @@ class TlsTransport(StreamTransport):
                 self._incoming.write_eof()
         if not self._open:
             self.shake_hands(deadline)
+
+    def _check_handshake(self, beginning: Bytes) -> None:
+        """Refuse who speaks something else, before OpenSSL answers it or waits for more of it."""
+        if self._is_server and beginning and beginning[0] != HELLO_RECORD:
+            message = f"{_place(self._peer_address)} does not speak TLS"
+            raise ConnectError(message)
+        if self._received > HANDSHAKE_NBYTES:
+            message = f"{_place(self._peer_address)} sent too much for a handshake"
+            raise ConnectionClosed(message)
 
     def _lose(self, error: ssl.SSLError) -> NoReturn:
         message = f"the connection to {_place(self._peer_address)} was lost: {_reason(error)}"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import psutil
 import pytest
@@ -176,6 +176,52 @@ def running_server(temp: Path, **options: object) -> Iterator[RunningServer]:
                 process.kill()
         for program in (*server.clients, server):
             program.kill()
+
+
+class Command:
+    """An `rpcnb` command that runs, talked to by nobody.
+
+    Parameters
+    ----------
+    folder : Path
+        Its runtime folder, and where connection files are.
+    """
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "rpcnb", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"RPCNB_RUNTIME_DIR": str(folder), "PYTHONPATH": str(ROOT)},
+        )
+        self.pid = self.process.pid
+
+    def line(self) -> str:
+        """Return its next line; the test's time-out bounds the waiting."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        with self.process:
+            self.process.terminate()
+            self.process.wait(PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def command():
+    """Give `Command`."""
+    return Command
+
+
+@pytest.fixture(scope="module", name="running_server")
+def _running_server():
+    """Give `running_server`, for fixtures of a file."""
+    return running_server
 
 
 @pytest.fixture(scope="module")

@@ -35,15 +35,22 @@ def read_hello(transport: Transport, deadline: Deadline) -> Hello:
     TransportTimeout, ConnectionClosed
         It does not say what it wants.
     """
-    magic, nbytes = (I32.unpack(receive(transport, 4, deadline))[0] for _ in range(2))
-    if magic != MAGIC or not 0 <= nbytes <= LONGEST_KEY:
-        message = "what connected is no TVM client"
-        raise HandshakeError(message)
+    _read_number(transport, deadline, range(MAGIC, MAGIC + 1))
+    nbytes = _read_number(transport, deadline, range(LONGEST_KEY + 1))
     words = receive(transport, nbytes, deadline).decode("utf-8", "replace").split()
     if not words or not words[0].startswith(_CLIENT):
         message = "what connected is no TVM client: it does not say what it is"
         raise HandshakeError(message)
     return Hello(words[0].removeprefix(_CLIENT), session_timeout(words[1:]))
+
+
+def _read_number(transport: Transport, deadline: Deadline, legal: range) -> int:
+    """Receive a number and look at it at once: who speaks something else is waited for no longer."""
+    (number,) = I32.unpack(receive(transport, 4, deadline))
+    if number not in legal:
+        message = "what connected is no TVM client"
+        raise HandshakeError(message)
+    return int(number)
 
 
 def welcome(transport: Transport, key: str) -> None:
