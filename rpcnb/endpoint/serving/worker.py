@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from rpcnb.core.errors import ConnectionClosed, TransportError
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.endpoint.greeting import PIECE
+from rpcnb.endpoint.serving.rehearsal import rehearse
 from rpcnb.endpoint.serving.seat import Post
 from rpcnb.endpoint.serving.stage import Stage, open_session
 from rpcnb.endpoint.serving.zygote import AWAY, BACK, Ticket
@@ -111,8 +112,13 @@ class Crew:
         if service.limits.session_memory or not service.device_backends:
             limit_memory(service.limits.session_memory)  # the others map what they do not use
         if service.open_next is None and not service.device_backends:
+            rehearse(partial(Stage, service, "", self._interrupter, _nothing), self._play)
             self._stage = Stage(service, "", self._interrupter, self._end_soon)
             self._stage.prepare()
+
+    def _play(self, transport: Transport, ticket: Ticket, folder: str, stage: Stage) -> None:
+        """Serve a session that nobody waits for; see `rehearse`."""
+        serve(transport, ticket, self._service, _nothing, folder, stage=stage)
 
     def work(self, fd: int, ticket: Ticket, folder: str, door: socket.socket) -> None:
         """Be a worker process: serve the session of `ticket` until it ends.
@@ -176,6 +182,10 @@ class OnTerm:
             os._exit(0)
         # On a thread of its own: closing interrupts the call on this one, in the middle of the closing.
         threading.Thread(target=post.close, args=(STOPPING,), name="rpcnb-close").start()
+
+
+def _nothing(*_: object) -> None:
+    """Stand in for those who are told of a session."""
 
 
 def _remove(folder: str) -> None:

@@ -1,0 +1,62 @@
+"""Sessions played before anybody comes, so that workers find their code run in.
+
+CPython rewrites the code of a function while it runs for the first times (PEP 659), and notes where
+the names in it were found. A forked worker that had to do so itself would write to pages which it can
+go on sharing with the process it was forked from: one in ten of those that it copies.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import tempfile
+import threading
+from typing import TYPE_CHECKING
+
+from rpcnb.endpoint.serving.zygote import Ticket
+from rpcnb.transport.descriptor import adopt
+from rpcnb.wire.messages import CallFunc, GetFunction, Goodbye, Side
+from rpcnb.wire.resumable import ResumableV1
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rpcnb.endpoint.serving.stage import Stage
+    from rpcnb.transport.base import Transport
+
+    Play = Callable[[Transport, Ticket, str, Stage], None]
+    """Serves a session: given its connection, its ticket, its folder, and what was made ready."""
+
+TIMES = 10
+"""Sessions: code is rewritten when it has run eight times, and is right the next."""
+ASKED = "rpcnb.functions"
+"""What is called: a function that every session has, and that changes nothing."""
+# A client's frames come one at a time, and so must these. Linux keeps them apart in a socket; where
+# it is a stream they come together, and a little less is run in.
+_APART = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_STREAM
+
+
+def rehearse(make_stage: Callable[[], Stage], play: Play) -> None:
+    """Play sessions with a client that only talks.  No thread is left when it returns."""
+    others = set(threading.enumerate())
+    with tempfile.TemporaryDirectory(prefix="rpcnb-") as folder:
+        for _ in range(TIMES):
+            stage = make_stage()
+            stage.prepare()
+            near, far = socket.socketpair(socket.AF_UNIX, _APART)
+            with near:
+                for frame in _what_is_said(stage):
+                    near.send(frame)
+                ticket = Ticket.from_note(Ticket("0" * 32, "", 1).to_note())
+                play(adopt(far.detach()), ticket, folder, stage)
+    for thread in set(threading.enumerate()) - others:
+        thread.join()
+
+
+def _what_is_said(stage: Stage) -> Iterator[bytes]:
+    """Make the frames of a client that asks for a function, calls it, and leaves."""
+    asked = stage.session.get_function(ASKED)
+    assert asked is not None  # every session has it
+    wire = ResumableV1(Side.CLIENT)
+    for message in (GetFunction(1, ASKED), CallFunc(2, int(asked.handle)), Goodbye()):
+        yield b"".join(wire.frame(wire.prepare(message)))
