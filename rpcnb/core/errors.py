@@ -364,6 +364,7 @@ OURS_BY_NAME: dict[str, type[RpcnbError]] = {
         QuotaExceeded,
         SessionClosed,
         SessionError,
+        WorkerDied,
     )
 }
 """Our own classes with a message-only constructor, which cross a session as themselves."""

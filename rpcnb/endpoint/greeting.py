@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 PIECE = 4096
 """Bytes received at once by a server: a handshake has fewer."""
 
+RESUME, KILL = b"resume", b"kill"
+"""What a client may claim a session for."""
 
-def claim(resume_key: bytes, session_id: bytes) -> str:
+
+def claim(resume_key: bytes, session_id: bytes, purpose: bytes = RESUME) -> str:
     """Return what shows that a client is the one that a session belongs to.
 
     Both sides have the key from the handshake with which the session was opened or taken up; it
     is never sent. What is sent is of use to nobody who does not know the server's secret, too.
     """
-    return hmac.digest(resume_key, b"resume" + session_id, "sha256").hex()
+    return hmac.digest(resume_key, purpose + session_id, "sha256").hex()
 
 
 class Handshake(Protocol):

@@ -282,6 +282,23 @@ class Remote(Lasting, Creation):
         """
         self.session.cancel_call(call)
 
+    def kill(self) -> None:
+        """End this session's process over there at once, whatever it does.
+
+        For a call that cannot be stopped, as it does not return from C. Everything that the session
+        held is lost; calls that are out, and what is asked of it later, raise `WorkerDied`: connect
+        again. `RemoteFuture.cancel` with ``kill=True`` tries to stop its call first.
+
+        Raises
+        ------
+        SessionError
+            There is no process to kill: functions run in a thread of this process or of their
+            server's, or on a server of TVM's.
+        RpcnbError
+            The server could not be reached.
+        """
+        self.session.kill()
+
     def remember(self) -> str:
         """Keep this connection's secret in a file that only you can read.
 

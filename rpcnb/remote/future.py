@@ -7,7 +7,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from rpcnb.core.errors import RemoteCancelled
+from rpcnb.core.errors import RemoteCancelled, WorkerDied
 from rpcnb.core.values import PLAIN_TYPES
 from rpcnb.remote.light_future import LightFuture
 from rpcnb.remote.observer import CollectingObserver
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _RETURNED = CallStatus.RETURN
 CONFIRM_SECONDS = 2.0
 """How long `RemoteFuture.cancel` waits for the other side to say that the call has stopped."""
+KILL_SECONDS = 5.0
+"""The same, when the process is to be killed that does not say so."""
 
 
 class RemoteFuture(LightFuture):
@@ -114,24 +116,45 @@ class RemoteFuture(LightFuture):
 
     # --- stopping and waiting -------------------------------------------------------------------
 
-    def cancel(self, timeout: float = CONFIRM_SECONDS) -> bool:
+    def cancel(self, timeout: float | None = None, *, kill: bool = False) -> bool:
         """Ask the other side to stop the call.
 
         Parameters
         ----------
-        timeout : float [s]
-            How long to wait for the confirmation; 0 to ask and not wait, as callbacks should.
+        timeout : float [s], optional
+            How long to wait for the confirmation; 0 to ask and not wait, as callbacks should. By
+            default 2, and 5 with `kill`.
+        kill : bool
+            End the process over there if the call has not stopped by then, as it will not while it
+            is in C code that does not return. Everything that the session held is lost: this call
+            and all others raise `WorkerDied`, and so does what is asked of the session later.
 
         Returns
         -------
         bool
-            The call was stopped, confirmed by the other side. False: it had ended otherwise, or
-            is still running; the request stands.
+            The call was stopped, confirmed by the other side, or its process was killed. False: it
+            had ended otherwise, or is still running; the request stands.
+
+        Raises
+        ------
+        SessionError
+            With `kill`: there is no process to kill, as the function runs in a thread of this
+            process or of its server's, or on a server of TVM's.
+        RpcnbError
+            With `kill`: the server could not be reached.
         """
         if not self.done():
             self._running_call.cancel()
-            concurrent.futures.wait([self], timeout)
+            usual = KILL_SECONDS if kill else CONFIRM_SECONDS
+            concurrent.futures.wait([self], usual if timeout is None else timeout)
+            if kill and not self.done():
+                self._remote.kill()
+                concurrent.futures.wait([self], CONFIRM_SECONDS)
+                return self.cancelled() or self._was_killed()
         return self.cancelled()
+
+    def _was_killed(self) -> bool:
+        return self.done() and isinstance(super().exception(), WorkerDied)
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the result and return it, or raise what the call raised."""
@@ -198,7 +221,10 @@ class RemoteFuture(LightFuture):
         elif self.done():
             text = f"{self._name} ended by itself before it could be stopped"
         else:
-            text = f"{self._name} may still run on {where}: stopped waiting after {seconds:.1f} s"
+            text = (
+                f"{self._name} may still run on {where}: stopped waiting after {seconds:.1f} s; "
+                "call.cancel(kill=True) ends its process"
+            )
         return RemoteCancelled(text, confirmed=self.done())
 
     def __repr__(self) -> str:

@@ -372,6 +372,25 @@ class RPCSession(ABC):
         """
         del call
 
+    def kill(self) -> None:
+        """End at once the process that runs the session's functions, whatever it does.
+
+        For a call that cannot be stopped, as it does not return from C. All that the session held is
+        lost; its calls end with `WorkerDied`, and so does whatever is asked of it later.
+
+        Raises
+        ------
+        SessionError
+            It has no process that could be killed; the message says what else ends the call.
+        RpcnbError
+            Its server could not be reached.
+        """
+        message = (
+            f"the session {self.name!r} runs its functions in a process that is not its own, and a "
+            "thread cannot be killed; the call ends when it returns"
+        )
+        raise SessionError(message)
+
     def statistics(self) -> dict[str, object]:
         """Return counters of this side: plain numbers, never a round trip."""
         return {}

@@ -138,9 +138,15 @@ class SessionCases:
     """Queued calls return before they have run."""
     has_true_async = True
     """Asynchronous calls return before they have run."""
+    has_process = True
+    """Its functions run in a process of their own, which may be killed."""
+
+    has_no_process = False
+    """The opposite; by itself."""
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
+        cls.has_no_process = not cls.has_process
         for name in dir(cls):
             flags = getattr(getattr(cls, name), "needs", ())
             if not all(getattr(cls, flag) for flag in flags):

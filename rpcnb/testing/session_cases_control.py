@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rpcnb.core.device import CPU
-from rpcnb.core.errors import DeadlineExceeded, RemoteCancelled, RemoteInterrupted
+from rpcnb.core.errors import (
+    DeadlineExceeded,
+    RemoteCancelled,
+    RemoteInterrupted,
+    SessionError,
+    WorkerDied,
+)
 from rpcnb.core.events import EVENTS, CallChanged
 from rpcnb.session.base import CallStatus
 from rpcnb.session.observer import CallOptions
@@ -209,6 +215,29 @@ class ControlCases(SessionCases):
         assert caught.value.confirmed
         assert self.call("released", cleaned)
         assert self.call("echo", "mine") == "mine"
+
+    # --- kill -------------------------------------------------------------------------------------
+
+    @needs("process", "true_async")
+    def test_kill_ends_a_call_that_cannot_be_stopped_and_all_others(self) -> None:
+        running = new_key()
+        stubborn = self.start("hold_on", running)
+        queued = self.start("echo", 1)
+        echo = self.function("echo")
+        self.until_released(running)
+        stubborn.cancel()
+        self._session.kill()
+        for one in (stubborn, queued):
+            with pytest.raises(WorkerDied, match="killed, as its client asked for"):
+                one.result()
+        with pytest.raises(WorkerDied):
+            self._session.call_func(echo, (2,))
+
+    @needs("no_process")
+    def test_what_has_no_process_of_its_own_cannot_be_killed(self) -> None:
+        with pytest.raises(SessionError, match=r"cannot be killed|cannot stop"):
+            self._session.kill()
+        assert self.call("echo", 1) == 1
 
     # --- deadline ---------------------------------------------------------------------------------
 

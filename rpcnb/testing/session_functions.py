@@ -11,6 +11,7 @@ import sys
 import threading
 import warnings
 from collections import defaultdict
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +121,15 @@ def wait_stubbornly(key: str, running: str) -> str:
     return "released"
 
 
+def hold_on(running: str) -> None:
+    """Go on in spite of an interrupt, and never return by itself."""
+    release(running)
+    end, nothing = monotonic() + PATIENCE, threading.Event()
+    while monotonic() < end:
+        with suppress(KeyboardInterrupt):
+            nothing.wait(end - monotonic())
+
+
 def append(items: Box, item: object) -> int:
     """Append to a list that lives here; return its length."""
     assert isinstance(items.content, list)
@@ -210,6 +220,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "strcat": lambda left, right: left + right,
     "sum": lambda array: float(np.sum(array)),
     "thread": threading.get_ident,
+    "hold_on": hold_on,
     "wait": wait,
     "wait_and_clean": wait_and_clean,
     "wait_stubbornly": wait_stubbornly,

@@ -80,6 +80,8 @@ class Intent(IntEnum):
     """How did a session end?"""
     CONTROL = 3
     """Status, stop: to the broker itself."""
+    KILL = 4
+    """End the process of a session whose call does not stop."""
 
 
 @dataclass(frozen=True, slots=True)

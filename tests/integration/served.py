@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import math
 import os
+import re
 import signal
 import threading
 import time
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rpcnb.session.functions import register
+from rpcnb.session.functions import REGISTRY, register
 
 
 class Box:
@@ -68,6 +70,31 @@ def deaf(seconds):
         time.sleep(seconds)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+@register("t.grip")
+def grip(seconds):
+    """Hold the interpreter's lock in C: no other thread of this process runs, and no signal is seen."""
+    ctypes.PyDLL(None).sleep(seconds)
+
+
+@register("t.backtrack")
+def backtrack(length):
+    """Look for a match for as long as the universe exists, in C and with the lock."""
+    return re.match(r"(a+)+$", "a" * length + "b")
+
+
+@register("t.multiply")
+def multiply(number):
+    """Multiply numbers of millions of digits, in C and with the lock."""
+    return math.factorial(number).bit_length()
+
+
+@register("t.run_and_say")
+def run_and_say(name, argument, path):
+    """Make a file, so that others see that this runs, and call another function."""
+    Path(path).touch()
+    return REGISTRY.get(name)(argument)
 
 
 @register("t.sort")

@@ -1,7 +1,7 @@
 """Requests are cancelled at random instants: each ends once, at once, and nothing of it comes later.
 
-Calls that wait, that run Python, that are in a loop of NumPy's, and copies on their way. 200 by
-default, 2,000 every night.
+Calls that wait, that run Python, that are in a loop of NumPy's, that let their process hear nothing,
+and copies on their way. 200 by default, 2,000 every night.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ PROMISED = 1.0
 """Seconds until a request that was cancelled has ended."""
 PATIENCE = 20.0
 NBYTES = 32 << 20
+KILL_AFTER = 0.05
+"""Seconds until the process of a call that was cancelled and goes on is killed; a person's are 5."""
 LATEST = 0.01
 """Seconds within which the instant lies."""
 
@@ -38,8 +40,9 @@ class Outcome:
 class Canceller:
     """Starts requests of one session, and cancels them."""
 
-    def __init__(self, session, seed: int) -> None:
+    def __init__(self, session, connect, seed: int) -> None:
         self.session, self.numbers = session, random.Random(seed)
+        self.connect = connect
         names = ("echo", "increase", "loop", "sleep", "sort")
         self.functions = {name: session.get_function(f"t.{name}") for name in names}
         self.array = session.get_device_api(CPU).alloc_data(CPU, (NBYTES,), "|u1")
@@ -47,6 +50,7 @@ class Canceller:
         self.outcomes: list[Outcome] = []
         self.slowest = 0.0
         self.increased = 0
+        self.killed = 0
 
     def call(self, name: str, *args) -> tuple[int, Outcome]:
         """Start a call; return its number and what will become of it."""
@@ -91,6 +95,24 @@ class Canceller:
     def one_in_numpy(self) -> None:
         assert self.cancel(*self.call("sort", 60.0)) is CallStatus.CANCELLED
 
+    def one_that_hears_nothing(self) -> None:
+        """What holds the interpreter's lock in C is ended with its process, a session of its own."""
+        with self.connect() as session:
+            grip, echo = (session.get_function(f"t.{name}") for name in ("grip", "echo"))
+            outcomes = [Outcome(), Outcome()]
+            session.async_call_func(grip, (3600,), {}, outcomes[0])
+            session.async_call_func(echo, (1,), {}, outcomes[1])
+            threading.Event().wait(self.numbers.uniform(0, LATEST))
+            began = monotonic()
+            session.cancel_call(max(session._connection.pending) - 1)
+            if not outcomes[0].ended.wait(KILL_AFTER):  # else it had not begun
+                session.kill()
+            for outcome in outcomes:
+                assert outcome.ended.wait(PATIENCE)
+            self.slowest = max(self.slowest, monotonic() - began)
+            self.killed += outcomes[0].all[0][0] is CallStatus.LOST
+            self.outcomes += outcomes
+
     def an_upload(self) -> None:
         self._copy(self.session.async_copy_to_remote, self.memory, self.array)
 
@@ -108,6 +130,7 @@ KINDS = (
     Canceller.one_that_runs,
     Canceller.one_that_may_be_over,
     Canceller.one_in_numpy,
+    Canceller.one_that_hears_nothing,
     Canceller.an_upload,
     Canceller.a_download,
 )
@@ -115,7 +138,7 @@ KINDS = (
 
 def cancel_many(server, remote, eventually, amount: int) -> None:
     with server.connect() as session:
-        canceller, echo = Canceller(session, amount), remote(session, "t.echo")
+        canceller, echo = Canceller(session, server.connect, amount), remote(session, "t.echo")
         statistics = remote(session, "rpcnb.statistics")
         handles = statistics()["handles"]
         for case in range(amount):
@@ -133,8 +156,11 @@ def cancel_many(server, remote, eventually, amount: int) -> None:
         assert back == canceller.memory
     statuses = [outcome.all[0][0] for outcome in canceller.outcomes]
     stopped = statuses.count(CallStatus.CANCELLED)
-    print(f"{amount}: {stopped} cancelled of {len(statuses)}, slowest {canceller.slowest:.3f} s")
+    print(
+        f"{amount}: {stopped} cancelled of {len(statuses)}, {canceller.killed} killed, slowest {canceller.slowest:.3f} s"
+    )
     assert stopped > amount // 2
+    assert canceller.killed > amount // len(KINDS) // 2
     assert canceller.slowest < PROMISED
 
 

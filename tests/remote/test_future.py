@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rpcnb.core.errors import RemoteCancelled
+from rpcnb.core.errors import RemoteCancelled, SessionError
 from rpcnb.remote.progress import Progress
 
 if TYPE_CHECKING:
@@ -53,6 +53,21 @@ def test_a_running_call_is_cancelled_and_that_is_confirmed(waiting: RemoteFuture
         assert isinstance(caught.value, concurrent.futures.CancelledError)
         assert caught.value.confirmed
     assert "cancelled" in repr(waiting)
+
+
+def test_a_call_that_stops_is_not_killed(waiting: RemoteFuture) -> None:
+    assert waiting.cancel(kill=True) is True
+    assert waiting.cancelled()
+
+
+def test_a_thread_is_not_killed(remote: Remote, gate: object) -> None:
+    call = remote.functions["demo.wait"].submit()
+    assert gate.entered.wait(5)
+    with pytest.raises(SessionError, match="cannot be killed"):
+        remote.kill()
+    gate.open.set()
+    assert call.result(5) == "waited"
+    assert call.cancel(kill=True) is False, "it had ended"
 
 
 def test_a_queued_call_is_cancelled(remote: Remote, waiting: RemoteFuture) -> None:

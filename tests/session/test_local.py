@@ -39,6 +39,7 @@ def registry() -> FunctionRegistry:
 
 class TestLocalSession(SessionSuite):
     has_queue = False
+    has_process = False
 
     @pytest.fixture
     def session(self, registry, tmp_path):

@@ -21,6 +21,7 @@ class TestTVMSession(SessionSuite):
     has_files = False  # no listing, and no confinement: tests/tvm/test_remote.py moves files
     has_modules = False  # compiled ones only
     has_true_async = False
+    has_process = False
     has_containers = False
     has_typed_errors = False
     has_catalogue = False

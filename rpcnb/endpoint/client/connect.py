@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import signal
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import (
@@ -19,6 +20,7 @@ from rpcnb.core.errors import (
     OutcomeUnknown,
     PermissionDenied,
     RpcnbError,
+    SessionError,
     SessionTaken,
     TransportError,
     WorkerDied,
@@ -33,7 +35,7 @@ from rpcnb.endpoint.credentials import (
     remember_token,
     secret_of,
 )
-from rpcnb.endpoint.greeting import claim, exchange
+from rpcnb.endpoint.greeting import KILL, claim, exchange
 from rpcnb.endpoint.recovery import TAKEN
 from rpcnb.transport import pipes, registry as transports
 from rpcnb.wire.handshake import Agreement, ClientHandshake, Intent
@@ -50,6 +52,8 @@ ENTRY_POINT_GROUP = "rpcnb.sessions"
 AUTOPSY_TIMEOUT = 4.0
 """Seconds to ask a server how a session ended."""
 
+KILL_TIMEOUT = 5.0
+"""Seconds for a server to kill a session's process, and to say that it has ended."""
 COME_BACK_TIMEOUT = 10.0
 """Seconds for each attempt to reach a session again."""
 
@@ -215,6 +219,7 @@ def open_socket(target: Target, token: str | None, timeout: float | None, name: 
         keep_token=lambda: remember_token(url, token),
         autopsy=lambda reason: how_it_ended(url, secret, agreement, reason),
         reach=lambda: come_back(ways, secret, agreement),
+        kill=lambda: kill_worker(ways, secret, agreement),
     )
 
 
@@ -334,6 +339,52 @@ def how_it_ended(url: str, secret: bytes, agreement: Agreement, reason: Exceptio
     return what_became(ending, name, str(reason))
 
 
+def kill_worker(ways: Sequence[str], secret: bytes, agreement: Agreement) -> Exception | None:
+    """Have the server kill the process of a session; see `killing.Kill`.
+
+    Raises
+    ------
+    SessionError
+        There is no such process, it is another client's now, or it has not ended yet.
+    RpcnbError
+        The server could not be reached.
+    """
+    url, *others = ways
+    proof = claim(agreement.resume_key, agreement.session_id, KILL)
+    try:
+        transport, answer = greet(
+            url, secret, KILL_TIMEOUT, Intent.KILL, name=proof, session_id=agreement.session_id
+        )
+    except ConnectError:  # a server that was started again has another shortcut
+        if not others:
+            raise
+        return kill_worker(others, secret, agreement)
+    transport.close()
+    fate, name = _read_fate(answer.text), agreement.server_name or url
+    if "gateway" in fate:
+        return None
+    if "obstacle" in fate:
+        message = f"{name}: {visible(fate['obstacle'], '')[:300]}"
+        raise SessionError(message)
+    if fate.get("code", 0) is None:
+        message = f"the session's process on {name} was killed, and has not ended yet; ask again"
+        raise SessionError(message)
+    told = what_became(fate, name, "it was to be killed")
+    if isinstance(told, SessionTaken):  # it is another client's
+        raise told
+    return told
+
+
+def _read_fate(text: str) -> dict[str, Any]:
+    """Read what a server says of a session, perhaps one of somebody who means us no good."""
+    with suppress(ValueError):
+        fate = json.loads(text)
+        if isinstance(fate, dict):
+            return fate
+    message = "the server's answer cannot be understood"
+    raise OutcomeUnknown(message)
+
+
 def what_became(ending: dict[str, int], name: str, reason: str) -> Exception:
     """Turn what a server says about a session into an exception."""
     if ending.get("taken"):
@@ -346,6 +397,12 @@ def what_became(ending: dict[str, int], name: str, reason: str) -> Exception:
     if code is None or code == 0:
         known = "has ended" if code == 0 else "is known no more"
         return OutcomeUnknown(f"the connection to {name} was lost ({reason}); the session {known}")
+    if code < 0 and ending.get("killed"):
+        return WorkerDied(
+            f"the session's process on {name} was killed, as its client asked for; with it went all "
+            "that the session held: connect again",
+            signal=-code,
+        )
     if code < 0:
         return WorkerDied(
             f"the session's process on {name} was killed by {signal_name(-code)}; connect again",

@@ -30,6 +30,7 @@ from rpcnb.endpoint.client.client_connection import ClientConnection
 from rpcnb.endpoint.client.forks import forget_in_children
 from rpcnb.endpoint.client.housekeeper import HOUSEKEEPER
 from rpcnb.endpoint.client.interrupt import MAIN_THREAD, InterruptShield
+from rpcnb.endpoint.client.killing import KillingSession
 from rpcnb.endpoint.client.queued import QueuedCall, QueuedCalls, QueueingSession
 from rpcnb.endpoint.client.relayed import RelayingSession
 from rpcnb.endpoint.client.shared_memory import SharedMemory
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
 
     from rpcnb.core.device import Device
     from rpcnb.core.values import FunctionRef, Handle, Value
+    from rpcnb.endpoint.client.killing import Kill
     from rpcnb.endpoint.pending import Pending
     from rpcnb.endpoint.recovery import Reach
     from rpcnb.session.device_api import DeviceAPI
@@ -81,7 +83,7 @@ if TYPE_CHECKING:
     from rpcnb.wire.messages import ShortCall, ShortReturn
 
 
-class SocketSession(SocketCopies, QueueingSession, RelayingSession):
+class SocketSession(SocketCopies, KillingSession, QueueingSession, RelayingSession):
     """A session on a server.
 
     Parameters
@@ -100,6 +102,8 @@ class SocketSession(SocketCopies, QueueingSession, RelayingSession):
     reach : callable, optional
         Connects again when the connection is lost; without it, that is the end. `protocol` is a
         `ResumableV1` then.
+    kill : callable, optional
+        See `killing.Kill`.
     """
 
     def __init__(
@@ -112,12 +116,14 @@ class SocketSession(SocketCopies, QueueingSession, RelayingSession):
         autopsy: Callable[[Exception], Exception] | None = None,
         keep_token: Callable[[], None] | None = None,
         reach: Reach | None = None,
+        kill: Kill | None = None,
     ) -> None:
         self.name = agreement.server_name or url
         self.url = url
         self.agreement = agreement
         self._autopsy = autopsy
         self._keep_token = keep_token
+        self._kill = kill
         self._closing = False
         self._released: deque[tuple[int, int, int]] = deque()
         self._devices: dict[Device, DeviceAPI] = {}

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rpcnb.endpoint.pending import Pending
     from rpcnb.session.base import RPCSession
 
+HOW_TO_END = "remote.kill() ends its process, as call.cancel(kill=True) does of a submitted call"
+
 
 class Waiter:
     """Waits for the replies of one session.  Thread-safe.
@@ -135,7 +137,10 @@ class Waiter:
 
     def _interrupted(self, pending: Pending, what: str, seconds: float) -> RemoteInterrupted:
         if pending.orphaned:
-            message = f"{what} may still run on {self._session.name}: stopped waiting after {seconds:.1f} s"
+            message = (
+                f"{what} may still run on {self._session.name}: stopped waiting after {seconds:.1f} s; "
+                f"{HOW_TO_END}"
+            )
         elif pending.status is CallStatus.CANCELLED:
             message = f"{what} stopped after {seconds:.1f} s (confirmed by {self._session.name})"
         elif pending.status is CallStatus.LOST:

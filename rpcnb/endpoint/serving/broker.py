@@ -6,7 +6,6 @@ parser. The dispatcher for its requests does not exist before that, and not in t
 
 from __future__ import annotations
 
-import hmac
 import json
 import logging
 import os
@@ -15,7 +14,6 @@ import signal
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rpcnb.core.deadline import Deadline
@@ -28,14 +26,14 @@ from rpcnb.core.errors import (
 )
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.core.roles import grant_of
-from rpcnb.endpoint.greeting import claim, exchange, send_due
+from rpcnb.endpoint.greeting import KILL, RESUME, exchange, send_due
 from rpcnb.endpoint.serving.audit import AuditLog
 from rpcnb.endpoint.serving.keyring import may_still_connect
+from rpcnb.endpoint.serving.records import SessionRecord, obstacle_for
 from rpcnb.endpoint.serving.strangers import Strangers
 from rpcnb.endpoint.serving.zygote import Ticket
 from rpcnb.transport import pipes
 from rpcnb.wire.handshake import Agreement, Intent, ServerHandshake
-from rpcnb.wire.resumable import NEWEST_EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,28 +50,6 @@ AUTOPSY_PATIENCE = 2.0
 """Seconds to wait for the report of a session that has just ended."""
 ACCEPT_PAUSE = 0.05
 """Seconds between attempts when the system has no resources to accept with."""
-
-
-@dataclass(slots=True)
-class SessionRecord:
-    """What the broker knows about a session."""
-
-    session_id: str
-    name: str
-    caveats: str = ""
-    """What its clients may not do; nobody with other rights comes in."""
-    pid: int = 0
-    began: float = field(default_factory=time.time)
-    code: int | None = None
-    """How its worker ended: exit status or the negative of a signal; None while it runs."""
-    epoch: int = 1
-    """How many connections it has had."""
-    away_since: float | None = None
-    """When it lost its client, in monotonic seconds; None while that is connected."""
-    leaving: bool = False
-    """It was told to end, to make room."""
-    resume_key: bytes = field(default=b"", repr=False)
-    """Shared with the client that it belongs to."""
 
 
 class Broker:
@@ -115,6 +91,8 @@ class Broker:
         """Told the new secret: what is written down elsewhere has to follow."""
         self.on_change: Callable[[dict[str, Any]], None] = lambda _: None
         """Told what the next broker would have to know of a session that began or changed."""
+        self.passes_on = False
+        """Whether its sessions are gateways to another server's."""
         self.audit = AuditLog()
         staff.on_end = self._on_end
         staff.on_away = self._on_away
@@ -126,9 +104,7 @@ class Broker:
     def inherit(self, sessions: Sequence[dict[str, Any]], staff: ProcessStaff) -> None:
         """Know the sessions of a broker that was killed, before `start`."""
         for session in sessions:
-            record = SessionRecord(
-                **{**session, "resume_key": bytes.fromhex(session["resume_key"])}
-            )
+            record = SessionRecord.from_left(session)
             if record.session_id not in staff.working:
                 record.code = staff.ended.get(record.session_id, -signal.SIGKILL)
             else:
@@ -137,7 +113,7 @@ class Broker:
 
     def bequest(self) -> list[dict[str, Any]]:
         """Return what the next broker would have to know of the sessions."""
-        return [_as_left(record) for record in self.live_sessions() if record.resume_key]
+        return [record.as_left() for record in self.live_sessions() if record.resume_key]
 
     def start(self) -> None:
         """Begin to accept."""
@@ -229,6 +205,8 @@ class Broker:
             return self._attach(transport, handshake)
         elif request.intent is Intent.ASK:
             handshake.accept(request.session_id, 0, self._ending(request.session_id.hex()))
+        elif request.intent is Intent.KILL:
+            handshake.accept(request.session_id, 0, self._kill(request))
         else:
             handshake.accept(bytes(16), 0, json.dumps(self._obey(request.session_name)))
         send_due(transport, handshake)
@@ -276,7 +254,7 @@ class Broker:
         offer = pipes.OFFER if ticket.pipes else ""
         handshake.accept(bytes.fromhex(ticket.session_id), ticket.epoch, offer)
         record.resume_key = handshake.result.resume_key
-        self.on_change(_as_left(record))
+        self.on_change(record.as_left())
         try:
             send_due(transport, handshake)
         finally:
@@ -331,7 +309,7 @@ class Broker:
         request = handshake.request
         with self._news:
             record = self._records.get(request.session_id.hex())
-            obstacle = _why_not_back(record, request)
+            obstacle = obstacle_for(record, request, RESUME)
         if record is None or obstacle is not None:
             handshake.accept(request.session_id, 0, json.dumps(obstacle))
             send_due(transport, handshake)
@@ -355,7 +333,7 @@ class Broker:
         handshake.accept(bytes.fromhex(record.session_id), ticket.epoch)
         if not resumed:
             record.resume_key = handshake.result.resume_key
-        self.on_change(_as_left(record))
+        self.on_change(record.as_left())
         send_due(transport, handshake)
         try:
             self._staff.hand_in(ticket, transport)
@@ -366,6 +344,25 @@ class Broker:
         how = "resumed" if resumed else "taken up"
         LOG.info("session %s %s by %s", record.session_id, how, transport.peer_address)
         return True
+
+    def _kill(self, request: Agreement) -> str:
+        """Kill the process of a session, for the client it belongs to; return what came of it."""
+        session_id = request.session_id.hex()
+        with self._news:
+            record = self._records.get(session_id)
+            obstacle = obstacle_for(record, request, KILL)
+        if record is None or obstacle is not None:
+            return json.dumps(obstacle)
+        if self.passes_on:  # what is stuck is on the next server, and that process is its client
+            return json.dumps({"known": True, "gateway": True})
+        self.audit.write("session killed", session=session_id, name=record.name, pid=record.pid)
+        record.killed = True
+        try:
+            self._staff.kill(session_id)
+        except SessionError as error:
+            record.killed = False
+            return json.dumps({"known": True, "obstacle": str(error)})
+        return self._ending(session_id)
 
     def _enter(self, record: SessionRecord) -> None:
         with self._news:
@@ -427,7 +424,7 @@ class Broker:
             if record is None:
                 return json.dumps({"known": False})
             self._news.wait_for(lambda: record.code is not None, AUTOPSY_PATIENCE)
-            return json.dumps({"known": True, "code": record.code, "pid": record.pid})
+            return json.dumps(record.fate())
 
     def live_sessions(self) -> list[SessionRecord]:
         """Return the sessions that run now."""
@@ -458,26 +455,7 @@ class Broker:
             thread.join(timeout=5.0)
 
 
-def _as_left(record: SessionRecord) -> dict[str, Any]:
-    # `asdict` copies in depth, which takes 50 µs.
-    fields = {name: getattr(record, name) for name in record.__slots__}
-    return {**fields, "away_since": None, "resume_key": record.resume_key.hex()}
-
-
 def _place(transport: Transport) -> str:
     """Return where a peer comes from; on Unix sockets, which process and user."""
     who = transport.peer_credentials()
     return transport.peer_address if who is None else f"process {who.pid} of user {who.uid}"
-
-
-def _why_not_back(record: SessionRecord | None, request: Agreement) -> dict[str, object] | None:
-    """Say why a client cannot come back to a session; None when it can."""
-    if record is None or record.epoch >= NEWEST_EPOCH:
-        return {"known": False}
-    if record.code is not None:
-        return {"known": True, "code": record.code, "pid": record.pid}
-    claimed = claim(record.resume_key, request.session_id)
-    is_theirs = hmac.compare_digest(claimed.encode(), request.session_name.encode())
-    if not is_theirs or request.caveats != record.caveats:
-        return {"known": True, "taken": True}
-    return None

@@ -7,6 +7,7 @@ gateway, and sessions chain.
 from __future__ import annotations
 
 import traceback
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from rpcnb.core.device import CPU, Device, DeviceAttr
@@ -257,15 +258,20 @@ class Dispatcher(Serving):
                 return self._get_attr(parsed, *message.args)
             if message.operation == "hops":
                 return [list(hop) for hop in self.session.hops()]
+            if message.operation == "kill":
+                return self.session.kill()
             api = self.session.get_device_api(parsed)
             assert api is not None  # missing devices raise
             return _DEVICE_OPERATIONS[message.operation](api, parsed, *message.args)
 
-        if message.operation not in {"get_attr", "hops", *_DEVICE_OPERATIONS, *MEMORY_OPERATIONS}:
+        if message.operation not in {*_OTHER_OPERATIONS, *_DEVICE_OPERATIONS, *MEMORY_OPERATIONS}:
             text = f"no device operation is called {message.operation!r}"
             self.reply(
                 message.id, CallStatus.EXCEPTION, ErrorInfo("LookupError", text, "LookupError")
             )
+        elif message.operation == "kill":  # not in the lane: that may wait for what is to be killed
+            reply = self._replier(message.id)
+            Thread(target=run_and_call_back, args=(work, reply), name="rpcnb-kill").start()
         elif message.operation in _SLOW_OPERATIONS:
             self._lane.put(lambda: run_and_call_back(work, self._replier(message.id)))
         else:
@@ -413,5 +419,6 @@ _DEVICE_OPERATIONS: dict[str, Callable[..., Value]] = {
 }
 """Every member of `DeviceAPI` that a peer may use (arrays are freed by their handle)."""
 
+_OTHER_OPERATIONS = frozenset({"get_attr", "hops", "kill"})
 _SLOW_OPERATIONS = frozenset({"copy_data", "export_memory", "free_stream", "stream_sync"})
 """Those that may take long, and so never run on the reading thread."""

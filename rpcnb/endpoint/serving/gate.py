@@ -48,7 +48,10 @@ MESSAGES: dict[type[Request], Role] = {
 """Request → the least role that may send it. Notices (cancel, free, ping) are for everybody: they
 name nothing but the sender's own."""
 
-DEVICE_OPERATIONS: dict[str, Role] = {"get_attr": Role.INSPECTOR}
+DEVICE_OPERATIONS: dict[str, Role] = {
+    "get_attr": Role.INSPECTOR,
+    "kill": Role.INSPECTOR,  # as cancel: it ends the sender's own session
+}
 """Operation of a device → its role, where it is not an executor's."""
 
 BUILTINS: dict[str, Role] = {

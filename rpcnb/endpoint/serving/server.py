@@ -198,6 +198,7 @@ class Server:
             staff.close()
             raise
         self._broker = Broker(listeners, keyring, self.name, staff, self._service.limits)
+        self._broker.passes_on = self._service.open_next is not None
         self._broker.on_rotate = self._rotated
         self._broker.audit = self._audit
         if estate is not None and heir:

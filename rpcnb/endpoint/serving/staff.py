@@ -23,7 +23,7 @@ from rpcnb.endpoint.serving.estate import knock
 from rpcnb.endpoint.serving.relay import Relay
 from rpcnb.endpoint.serving.seat import Opened, Post
 from rpcnb.endpoint.serving.worker import STOPPING
-from rpcnb.endpoint.serving.zygote import STOP, Ticket, Work, Zygote
+from rpcnb.endpoint.serving.zygote import KILL, STOP, Ticket, Work, Zygote
 from rpcnb.transport.descriptor import send_descriptor
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ LOG = logging.getLogger("rpcnb.staff")
 HIRE_TIMEOUT = 10.0
 """Seconds a worker may take to exist."""
 
+ZYGOTE_GONE = "the server's zygote is gone; restart the server"
 RELAY_TIMEOUT = 2.0
 """Seconds in which a peer gets the last words of a session that was closed."""
 
@@ -98,6 +99,16 @@ class Staff(ABC):
     @abstractmethod
     def end(self, session_id: str, pid: int) -> None:
         """End one session in an orderly way; nothing happens when it has ended."""
+
+    @abstractmethod
+    def kill(self, session_id: str) -> None:
+        """Kill the process of a session, whatever it does; its end is told as any other's.
+
+        Raises
+        ------
+        SessionError
+            It has no process of its own, or nobody who could.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -241,8 +252,7 @@ class ProcessStaff(Staff):
             with self._lock:
                 send_descriptor(self._control, transport.fileno(), note)
         except TransportError as error:
-            message = "the server's zygote is gone; restart the server"
-            raise SessionError(message) from error
+            raise SessionError(ZYGOTE_GONE) from error
 
     def _has_answered(self, session_id: str) -> bool:
         return session_id in self._hired or session_id in self._refused or self._gone
@@ -256,6 +266,14 @@ class ProcessStaff(Staff):
         if session_id in self._working:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
+
+    def kill(self, session_id: str) -> None:
+        """Let the zygote do it, which reaps the process: its number is no other's until then."""
+        try:
+            with self._lock:
+                send_descriptor(self._control, self._control.fileno(), KILL + session_id.encode())
+        except TransportError as error:
+            raise SessionError(ZYGOTE_GONE) from error
 
     def close(self) -> None:
         """Let the zygote end its workers, and wait for it."""
@@ -354,6 +372,14 @@ class ThreadStaff(Staff):
         post = self._posts.get(session_id)
         if post is not None:
             post.close(STOPPING)
+
+    def kill(self, session_id: str) -> None:
+        """Refuse: a thread cannot be killed."""
+        message = (
+            f"the session {session_id} is a thread of its server's process, and a thread cannot be "
+            "killed; only ending that server stops a call that does not return"
+        )
+        raise SessionError(message)
 
     def close(self) -> None:
         """Close the connections and wait for the threads."""

@@ -48,6 +48,8 @@ it makes when it needs one, and the socket on which further connections come."""
 
 STOP = b"stop"
 """What a broker says that ends, so that the zygote ends, too."""
+KILL = b"kill "
+"""What a broker says, before a session's id, whose worker is to be killed."""
 AWAY, BACK = b"a", b"b"
 """What a worker says through its door: nobody is connected, somebody is."""
 KILL_AFTER = 5.0
@@ -245,6 +247,10 @@ class Zygote:
             self._told_to_stop = True
             os.close(fd)
             return
+        if note.startswith(KILL):
+            os.close(fd)
+            self._kill(note.removeprefix(KILL).decode())
+            return
         ticket = Ticket.from_note(note)
         if ticket.epoch > 1:
             self._hand_in(fd, ticket, note)
@@ -260,6 +266,12 @@ class Zygote:
         self._doors[ticket.session_id] = door
         self._selector.register(door, selectors.EVENT_READ, ticket.session_id)
         self._report(started=ticket.session_id, pid=pid)
+
+    def _kill(self, session_id: str) -> None:
+        """Kill a worker, which has not been reaped: its number is no other process's."""
+        for pid, session in self._workers.items():
+            if session == session_id:
+                _signal(pid, signal.SIGKILL)
 
     def _hire(self, fd: int, note: bytes) -> Spare:
         """Give a session to the spare worker, or to a fresh one."""

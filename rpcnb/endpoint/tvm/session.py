@@ -19,6 +19,7 @@ from rpcnb.core.errors import (
     ErrorInfo,
     RemoteProtocolError,
     SessionClosed,
+    SessionError,
     WorkerDied,
     rebuild_exception,
 )
@@ -34,7 +35,7 @@ from rpcnb.endpoint.client.housekeeper import HOUSEKEEPER
 from rpcnb.endpoint.client.watch import WatchedCopy
 from rpcnb.endpoint.transfer import host_view
 from rpcnb.endpoint.tvm import builtins as tvm_builtins, values as tvm_values
-from rpcnb.endpoint.tvm.calls import Caller
+from rpcnb.endpoint.tvm.calls import CANNOT_STOP, Caller
 from rpcnb.endpoint.tvm.device import TVMDeviceAPI
 from rpcnb.endpoint.tvm.holdings import Holdings
 from rpcnb.endpoint.tvm.link import Progress, TVMLink, Undo, nothing_to_undo
@@ -346,6 +347,11 @@ class TVMSession(RPCSession):
         """Say goodbye; the server ends the session's process, and with it all it held."""
         self.link.close()
         self.holdings.clear()
+
+    def kill(self) -> None:
+        """Refuse: TVM's protocol has no word for it, and its server would not hear one."""
+        message = f"{self.name}: {CANNOT_STOP}"
+        raise SessionError(message)
 
     def statistics(self) -> dict[str, object]:
         """Return counters of this side."""

@@ -60,6 +60,8 @@ def server(request: pytest.FixtureRequest, folder: Path) -> Iterator[Server]:
 
 
 class TestInMemory(OnServer):
+    has_process = False
+
     @staticmethod
     def open_server(stack: ExitStack, folder: Path) -> Server:
         return stack.enter_context(a_server("memory://suite", in_process=True))
@@ -84,6 +86,8 @@ class TestOverTls(OnServer):
 
 
 class TestOverTlsToThreads(OnServer):
+    has_process = False
+
     @staticmethod
     def open_server(stack: ExitStack, folder: Path) -> Server:
         return stack.enter_context(a_server("tls://127.0.0.1:0", in_process=True))

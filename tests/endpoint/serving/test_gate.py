@@ -29,7 +29,7 @@ from rpcnb.endpoint.serving.server import Server
 from rpcnb.session.base import CallStatus, raise_or_return
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession
-from rpcnb.wire.messages import CallFunc, Request
+from rpcnb.wire.messages import CallFunc, DeviceCall, Request
 
 SECURITY_MD = Path(rpcnb.__file__).parent.parent / "SECURITY.md"
 
@@ -92,6 +92,7 @@ def uses(session):
         "CopyToRemote": lambda: session.copy_to_remote(bytes(32), array, 32),
         "StreamWait": lambda: stream_wait(session),
         "DeviceCall get_attr": lambda: api.get_attr(CPU, DeviceAttr.EXIST),
+        "DeviceCall kill": lambda: session.ask(lambda n: DeviceCall(n, "cpu:0", "kill", ())),
         "DeviceCall": lambda: api.create_stream(CPU),
         **{name: lambda name=name: call(session, name) for name in BUILTINS},
         f"{CELLS}*": lambda: session.get_function("rpcnb.cell.run"),

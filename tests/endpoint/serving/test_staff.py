@@ -113,6 +113,27 @@ def test_closing_ends_the_workers_and_removes_everything(staff, ends) -> None:
     here.close()
 
 
+def test_one_worker_is_killed_and_no_other(staff, ends) -> None:
+    (one, folder), (other, _) = hire(staff, 1), hire(staff, 2)
+    with one, other:
+        staff.kill(ticket(1).session_id)
+        assert ends.of(ticket(1)) == -signal.SIGKILL
+        assert not folder.exists()
+        staff.kill(ticket(1).session_id)  # it has ended: nothing happens
+        staff.kill("of nobody")
+        other.sendall(b"e")
+        assert ends.of(ticket(2)) == 0
+
+
+def test_without_its_zygote_a_staff_kills_nobody(staff, ends) -> None:
+    here, _ = hire(staff)
+    os.kill(staff.pid, signal.SIGKILL)
+    with here:
+        ends.of(ticket())
+        with pytest.raises(SessionError, match="restart the server"):
+            staff.kill(ticket().session_id)
+
+
 def test_a_zygote_that_is_killed_takes_its_workers_along(staff, ends, eventually) -> None:
     here, folder = hire(staff)
     os.kill(staff.pid, signal.SIGKILL)

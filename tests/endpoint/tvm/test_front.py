@@ -65,6 +65,7 @@ class TestServedToTVMSession(SessionSuite):
     has_files = False
     has_modules = False
     has_true_async = False
+    has_process = False
     has_containers = False
     has_typed_errors = False
     has_catalogue = False
