@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rpcnb.array.methods import ArrayMethods
+from rpcnb.core.answers import expect
 from rpcnb.core.errors import ArrayMismatch
 from rpcnb.core.values import ArrayRef
+from rpcnb.core.visible import visible
 from rpcnb.remote import transfer
 from rpcnb.remote.promises import PromisedRef
 from rpcnb.remote.proxy import HandleProxy
@@ -284,7 +286,7 @@ class RemoteArray(ArrayMethods, HandleProxy):
         asker = sys._getframe(1).f_globals.get("__name__")  # noqa: SLF001 -- as `inspect` does
         if asker == "IPython.core.oinspect":
             return repr(self)
-        return str(self.engine.run("text", (self,), {}))
+        return visible(expect(self.engine.run("text", (self,), {}), str, "text"))
 
     # --- for those who run operations -------------------------------------------------------------
 

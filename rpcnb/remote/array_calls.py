@@ -21,6 +21,7 @@ from rpcnb.array.numpy_errors import numpy_error
 from rpcnb.array.policy import permit
 from rpcnb.array.replies import promise_text
 from rpcnb.array.table import operations
+from rpcnb.core.answers import expect
 from rpcnb.core.device import CPU, Device
 from rpcnb.core.errors import EncodeError, RemoteError, RemoteInterrupted, RpcnbError
 from rpcnb.core.values import PLAIN_TYPES, ArrayRef, Value
@@ -210,8 +211,7 @@ class ArrayCalls:
         if host.nbytes > SMALL_ARRAY:
             return self._remote.array(host, where)
         array = self.run("put", (host, where), {})
-        assert isinstance(array, RemoteArray)  # by the contract of the operation
-        return array
+        return expect(array, RemoteArray, "an array")
 
     def devices(self) -> tuple[Device, ...]:
         """Return the devices there are; see `Engine.devices`."""

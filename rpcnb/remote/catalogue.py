@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from rpcnb.core.errors import FunctionNotFound
+from rpcnb.core.answers import expect
+from rpcnb.core.errors import FunctionNotFound, RemoteProtocolError
 from rpcnb.core.values import FunctionInfo, Parameter
 from rpcnb.core.visible import shortened
 from rpcnb.remote.function import RemoteFunction
@@ -112,8 +113,21 @@ def functions_below(tree: FunctionTree) -> dict[str, RemoteFunction]:
     return {name: functions[name] for name in functions if name.startswith(prefix)}
 
 
-def read_info(entry: Mapping[str, Any]) -> FunctionInfo:
-    """Read one entry of what ``rpcnb.functions`` returned."""
+def read_info(entry: object) -> FunctionInfo:
+    """Read one entry of what ``rpcnb.functions`` returned.
+
+    Raises
+    ------
+    RemoteProtocolError
+        It is no such entry.
+    """
+    try:
+        return _read_info(expect(entry, dict, "a function"))
+    except (LookupError, TypeError, ValueError) as error:
+        raise RemoteProtocolError(f"the server described a function badly: {error!r}") from error
+
+
+def _read_info(entry: Mapping[str, Any]) -> FunctionInfo:
     parameters = entry.get("parameters")
     return FunctionInfo(
         shortened(str(entry["name"]), 256),

@@ -6,6 +6,7 @@ import threading
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 
+from rpcnb.core.answers import expect
 from rpcnb.core.device import Device
 from rpcnb.core.errors import FunctionNotFound, InvalidHandle
 from rpcnb.core.values import ArrayRef, FunctionRef, IteratorRef, ModuleRef, ObjectRef
@@ -92,9 +93,9 @@ class Remote(Lasting, Creation):
     def refresh(self) -> None:
         """Fetch the list of functions again."""
         try:
-            entries = self.builtin("rpcnb.functions")()
+            entries = expect(self.builtin("rpcnb.functions")(), list, "a list of functions")
         except FunctionNotFound:  # another kind of server: its functions are found by name only
-            entries = ()
+            entries = []
         self.functions = FunctionCatalogue(self, map(read_info, entries))
 
     @property
@@ -124,8 +125,7 @@ class Remote(Lasting, Creation):
             The server does not allow this one; the error names those it allows.
         """
         module = self.builtin("rpcnb.load_module")(name)
-        assert isinstance(module, RemoteModule)  # by the contract of the builtin
-        return module
+        return expect(module, RemoteModule, "a module")
 
     # --- calls, devices -------------------------------------------------------------------------
 
@@ -152,8 +152,7 @@ class Remote(Lasting, Creation):
         if twin is None:
             with self.load_module(place) as module:
                 found = self.builtin("rpcnb.module_function")(module, name)
-            assert isinstance(found, RemoteFunction)  # by the contract of the builtin
-            twin = self._builtins.setdefault(key, found)
+            twin = self._builtins.setdefault(key, expect(found, RemoteFunction, "a function"))
         return twin(*args, **kwargs)
 
     def batch(self) -> Batch:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 import numpy as np
 
 from rpcnb.array.random import RandomNamespace
+from rpcnb.core.answers import expect
 from rpcnb.core.device import Device
 from rpcnb.core.values import DenseArray
 from rpcnb.remote.array import RemoteArray
@@ -131,8 +132,7 @@ class Creation(ABC):
         element = None if dtype is None else np.dtype(dtype)
         create = self.builtin("rpcnb.array.create")
         array = create(kind, shape_or_args, element, Device.parse(device), fill)
-        assert isinstance(array, RemoteArray)  # by the contract of the builtin
-        return array
+        return expect(array, RemoteArray, "an array")
 
     @property
     def random(self) -> RandomNamespace:

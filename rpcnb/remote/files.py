@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeAlias
 
+from rpcnb.core.answers import expect
 from rpcnb.core.limits import MIB
 from rpcnb.remote.progress import Progress
 
@@ -120,5 +121,5 @@ def download(
 
 def listdir(remote: Remote, path: str = "") -> list[RemoteFile]:
     """List a folder over there, sorted by name."""
-    entries = remote.builtin("rpcnb.listdir")(path)
+    entries = expect(remote.builtin("rpcnb.listdir")(path), list, "a list of files")
     return sorted(RemoteFile(*entry) for entry in entries)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rpcnb.core.answers import expect
 from rpcnb.core.errors import FunctionNotFound
 from rpcnb.core.values import FunctionInfo
 from rpcnb.remote.function import RemoteFunction
@@ -52,8 +53,7 @@ class RemoteModule(HandleProxy):
 
     def _find(self, name: str) -> RemoteFunction:
         found = self._remote.builtin("rpcnb.module_function")(self, name)
-        assert isinstance(found, RemoteFunction)  # by the contract of the builtin
-        return found
+        return expect(found, RemoteFunction, "a function")
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self._names})

@@ -23,6 +23,8 @@ from rpcnb.core.errors import ConnectionClosed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+NAME = "memory.sock"
+"""Of the socket's file."""
 KEY_NBYTES = 32
 TIMEOUT = 5.0
 """Seconds the other end may take for a step."""
@@ -44,7 +46,7 @@ class SideListener:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "memory.sock"
+        self.path = folder / NAME
         self.key = token_bytes(KEY_NBYTES)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -87,7 +89,13 @@ class SideListener:
 
 
 def connect(path: str, key: bytes) -> socket.socket | None:
-    """Connect to a `SideListener`; None when it is not here, or not this user's."""
+    """Connect to a `SideListener`; None when it is not here, or not this user's.
+
+    Path and key are what the server said. A hostile one must not have bytes of its choice written
+    to other sockets of this user's: an agent of ssh, or a daemon that takes orders.
+    """
+    if Path(path).name != NAME or len(key) != KEY_NBYTES:
+        return None
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.settimeout(TIMEOUT)
     try:
@@ -96,7 +104,7 @@ def connect(path: str, key: bytes) -> socket.socket | None:
         if _same_user(sock):
             sock.sendall(key)
             return sock
-    except OSError:  # another machine's path
+    except (OSError, ValueError):  # another machine's path, or none
         pass
     sock.close()
     return None

@@ -254,3 +254,20 @@ def remote(session: SocketSession, name: str):
 @pytest.fixture(name="remote")
 def _remote():
     return remote
+
+
+@pytest.fixture
+def hostile():
+    """Give a function that starts a server with a script, and returns its address."""
+    sys.path.insert(0, str(HERE))
+    from hostile import Hostile  # beside this file, which is no package
+
+    opened = []
+
+    def start(script, **options) -> str:
+        opened.append(Hostile(script, **options))
+        return opened[-1].url
+
+    yield start
+    for server in opened:
+        server.close()

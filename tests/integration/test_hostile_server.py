@@ -9,111 +9,28 @@ from __future__ import annotations
 import os
 import random
 import socket
+import sys
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
 
 import rpcnb
-from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import ErrorInfo, RemoteError, RpcnbError
 from rpcnb.core.values import ArrayRef, FunctionInfo, FunctionRef, Handle, ObjectRef
 from rpcnb.endpoint.client.connect import open_session
-from rpcnb.endpoint.credentials import new_token, secret_of
-from rpcnb.endpoint.greeting import exchange, send_due
 from rpcnb.testing.strategies import EXAMPLES
-from rpcnb.transport import listen
 from rpcnb.wire import messages as m
-from rpcnb.wire.frames import FIXED
-from rpcnb.wire.handshake import Intent, ServerHandshake
+from rpcnb.wire.handshake import ServerHandshake
 from rpcnb.wire.v1 import WireV1
 
-PATIENCE = 10.0
+sys.path.insert(0, str(Path(__file__).parent))
+from hostile import PATIENCE, TOKEN, ask, frame  # beside this file, which is no package
+
 MEMORY = 32 << 20
-TOKEN = new_token()
-
-
-class Hostile:
-    """A server that does what `script` says, for as many clients as come.
-
-    The script is given this object once a client is in, and again for each.
-    """
-
-    def __init__(self, script) -> None:
-        self._script = script
-        self._listener = listen("tcp://127.0.0.1:0")
-        self.url = self._listener.url
-        self.failures = []
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        with suppress(RpcnbError):
-            while True:
-                with self._listener.accept() as transport:
-                    try:
-                        self._serve(transport)
-                    except RpcnbError:
-                        continue  # the client left, as it should
-                    except Exception as error:  # noqa: BLE001 -- told to the test
-                        self.failures.append(error)
-
-    def _serve(self, transport) -> None:
-        handshake = ServerHandshake(secret_of(TOKEN), "hostile")
-        exchange(transport, handshake, "proved", Deadline.after(PATIENCE))
-        is_new = handshake.request.intent is Intent.NEW
-        handshake.accept(bytes(16), int(is_new), "" if is_new else '{"known": false}')
-        send_due(transport, handshake)
-        if not is_new:  # there is nothing to come back to
-            return
-        self.transport, self.protocol = transport, WireV1(m.Side.SERVER)
-        self.inbox = []
-        self._script(self)
-        with suppress(RpcnbError):  # until the client goes
-            while transport.receive_into(memoryview(bytearray(65536))):
-                pass
-
-    def hear(self, kind):
-        """Return the next message of a kind."""
-        while True:
-            for message in self.inbox:
-                if type(message) is kind:
-                    self.inbox.remove(message)
-                    return message
-            count = self.transport.receive_into(self.protocol.receive_buffer())
-            if not count:
-                raise rpcnb.ConnectionClosed
-            self.inbox += self.protocol.received(count)
-
-    def say(self, *messages) -> None:
-        for message in messages:
-            self.transport.send(self.protocol.frame(self.protocol.prepare(message)))
-
-    def shout(self, data: bytes) -> None:
-        self.transport.send_one(data)
-
-    def give_function(self) -> None:
-        self.say(m.Return(self.hear(m.GetFunction).id, FunctionRef(Handle(1))))
-
-    def close(self) -> None:
-        self._listener.close()
-        self._thread.join(PATIENCE)
-        assert self.failures == []
-
-
-@pytest.fixture
-def hostile():
-    opened = []
-
-    def start(script) -> str:
-        opened.append(Hostile(script))
-        return opened[-1].url
-
-    yield start
-    for server in opened:
-        server.close()
 
 
 @pytest.fixture(autouse=True)
@@ -121,28 +38,6 @@ def nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     yield
     assert list(tmp_path.iterdir()) == []
-
-
-def frame(kind, content=b"", **lies) -> bytes:
-    """Return the first frame of a server, with some numbers changed."""
-    fixed = {
-        "kind": int(kind),
-        "flags": 0,
-        "epoch": 1,
-        "header": len(content),
-        "id": 1,
-        "sequence": 1,
-        "ack": 0,
-        "payload": 0,
-    }
-    return FIXED.pack(*(fixed | lies).values()) + content
-
-
-def ask(url):
-    """Call something, as a user does; return or raise what came."""
-    with open_session(url, token=TOKEN, timeout=PATIENCE) as session:
-        ref = session.get_function("f")
-        return session.call_func(ref, ())
 
 
 LIES = {

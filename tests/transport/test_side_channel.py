@@ -49,6 +49,24 @@ def test_a_path_of_another_machine_leads_nowhere(tmp_path) -> None:
     assert side_channel.connect(str(tmp_path / "memory.sock"), bytes(KEY_NBYTES)) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("agent.sock", bytes(KEY_NBYTES)), ("memory.sock", b"POST /" * 9), ("memory.sock", b"")],
+)
+def test_nothing_is_said_to_what_is_no_socket_for_memory(tmp_path, name, key) -> None:
+    with socket.socket(socket.AF_UNIX) as daemon:  # one of the user's own, which a server names
+        daemon.bind(str(tmp_path / name))
+        daemon.listen()
+        daemon.setblocking(False)
+        assert side_channel.connect(str(tmp_path / name), key) is None
+        with pytest.raises(BlockingIOError):
+            daemon.accept()
+
+
+def test_a_path_that_is_none_leads_nowhere() -> None:
+    assert side_channel.connect("/tmp\0/memory.sock", bytes(KEY_NBYTES)) is None
+
+
 def test_a_path_may_be_longer_than_a_socket_can_have(tmp_path) -> None:
     folder = tmp_path / ("x" * 120)
     folder.mkdir()

@@ -17,6 +17,7 @@ from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
+from rpcnb.core.answers import expect
 from rpcnb.core.errors import RpcnbError, TransportError
 from rpcnb.core.limits import KIB, MIB
 from rpcnb.core.values import ArrayRef, DTypeValue
@@ -162,7 +163,7 @@ class SharedMemory:
             offer = self._session.ask(lambda number: DeviceCall(number, "cpu:0", "offer_memory"))
         except (RpcnbError, LookupError):  # another kind of server, which does not know this
             return
-        if offer is not None:
+        if isinstance(offer, list | tuple) and list(map(type, offer)) == [str, bytes]:
             self._side = side_channel.connect(*offer)
 
     def _take_idle(self, nbytes: int) -> Segment | None:
@@ -205,10 +206,10 @@ class SharedMemory:
         args = (segment.number, shape, DTypeValue(dtype), self._forget())
         array = None
         try:
-            array = self._session.ask(
+            found = self._session.ask(
                 lambda number: DeviceCall(number, str(device), "adopt_memory", args)
             )
-            assert array is None or isinstance(array, ArrayRef)  # of our own server
+            array = None if found is None else expect(found, ArrayRef, "an array")
             return array
         finally:
             if array is None:

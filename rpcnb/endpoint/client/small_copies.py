@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rpcnb.core.answers import expect
 from rpcnb.core.errors import ArrayMismatch, RpcnbError
 from rpcnb.core.events import EVENTS
 from rpcnb.core.values import ArrayRef
@@ -56,8 +57,7 @@ class SmallCopies:
         if function is None or not isinstance(value.dtype, str):
             return None
         array = self._session.call_func(function, (bytes(value.data), value.dtype, *value.shape))
-        assert isinstance(array, ArrayRef)  # of our own server
-        return array
+        return expect(array, ArrayRef, "an array")
 
     def _suited(self, name: str, nbytes: int) -> FunctionRef | None:
         if not 0 < nbytes <= MOST or self._session.calls_under_way or EVENTS.subscriptions:

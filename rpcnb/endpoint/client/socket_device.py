@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rpcnb.core.answers import expect
 from rpcnb.core.dtype import element_count, itemsize_of
 from rpcnb.core.values import ArrayRef, DTypeValue
 from rpcnb.session.device_api import DeviceAPI
@@ -37,8 +38,7 @@ class SocketDeviceAPI(DeviceAPI):
         if shared is not None:
             return shared
         array = self._ask(device, "alloc_data", shape, DTypeValue(dtype))
-        assert isinstance(array, ArrayRef)  # the reply of this operation is nothing else
-        return array
+        return expect(array, ArrayRef, "an array")
 
     def free_data(self, array: ArrayRef) -> None:
         """Give the array up."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from threading import get_ident
 from typing import TYPE_CHECKING
 
+from rpcnb.core.answers import expect
 from rpcnb.core.deadline import Deadline
 from rpcnb.core.device import DeviceAttr
 from rpcnb.core.errors import (
@@ -23,7 +24,7 @@ from rpcnb.core.errors import (
     WorkerDied,
 )
 from rpcnb.core.events import EVENTS, SessionChanged, SessionState
-from rpcnb.core.values import PLAIN_TYPES, TypeCode
+from rpcnb.core.values import PLAIN_TYPES, FunctionRef, TypeCode
 from rpcnb.endpoint import transfer
 from rpcnb.endpoint.client import callback
 from rpcnb.endpoint.client.client_connection import ClientConnection
@@ -72,7 +73,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rpcnb.core.device import Device
-    from rpcnb.core.values import FunctionRef, Handle, Value
+    from rpcnb.core.values import Handle, Value
     from rpcnb.endpoint.client.killing import Kill
     from rpcnb.endpoint.pending import Pending
     from rpcnb.endpoint.recovery import Reach
@@ -153,8 +154,8 @@ class SocketSession(SocketCopies, KillingSession, QueueingSession, RelayingSessi
 
     def get_function(self, name: str) -> FunctionRef | None:
         """Look up a function over there: one round trip."""
-        found: FunctionRef | None = self.ask(lambda number: GetFunction(number, name))
-        return found
+        found = self.ask(lambda number: GetFunction(number, name))
+        return None if found is None else expect(found, FunctionRef, "a function")
 
     def call_func(
         self,
