@@ -221,10 +221,14 @@ def test_a_worker_whose_output_leads_nowhere_ends_all_the_same(tmp_path) -> None
         assert (tmp_path / "workers").exists()  # the worker did not take the zygote's part
 
 
+def spares_of(pid: int) -> list[psutil.Process]:
+    """Return the workers that wait for a session: they lead no process group."""
+    children = [one for one in psutil.Process(pid).children() if not gone(one)]
+    return [one for one in children if os.getpgid(one.pid) == os.getpgid(pid)]
+
+
 def spare_of(pid: int, but: int = 0) -> psutil.Process | None:
-    """Return the worker that waits for a session: it leads no process group."""
-    children = [one for one in psutil.Process(pid).children() if one.pid != but and not gone(one)]
-    return next((one for one in children if os.getpgid(one.pid) == os.getpgid(pid)), None)
+    return next((one for one in spares_of(pid) if one.pid != but), None)
 
 
 def say_who(fd: int, ticket: Ticket, folder: str, door: socket.socket) -> None:
@@ -246,6 +250,21 @@ def test_a_worker_waits_for_the_next_session_and_ends_with_the_zygote(tmp_path, 
         assert "ended" in hear(reports)
         assert not gone(following)
     assert eventually(lambda: gone(following))
+
+
+@pytest.mark.parametrize(("soon", "following"), [(WAIT, [1, 2, 1, 4, 3]), (0.0, [1, 1, 1, 1, 1])])
+def test_more_workers_wait_where_sessions_begin_soon_after_each_other(
+    tmp_path, monkeypatch, eventually, soon, following
+) -> None:
+    monkeypatch.setattr(zygote, "SOON", soon)
+    with running(tmp_path, say_who) as (control, reports, zygote_pid):
+        hear(reports)
+        for count in following:
+            assert eventually(lambda count=count: len(spares_of(zygote_pid)) == count)
+            with hire(control) as here:
+                assert "started" in hear(reports)
+                assert here.recv(100)
+            assert "ended" in hear(reports)
 
 
 def test_a_spare_worker_that_was_killed_is_missed_by_nobody(tmp_path, eventually) -> None:
