@@ -38,7 +38,7 @@ coverage: $(VENV)/.has-test
 
 # Guided by what it covers, a minute for each: `make fuzz SECONDS=1800` in a quiet hour.
 SECONDS := 60
-fuzz: $(VENV)/.has-fuzz
+fuzz: $(VENV)/.has-test
 	for target in handshake frames values; do $(BIN)/python tests/fuzz $$target $(SECONDS) || exit 1; done
 
 # Asks the package index which versions have known holes: not a test, as the answer changes by itself.
