@@ -30,8 +30,9 @@ def claim(resume_key: bytes, session_id: bytes, purpose: bytes = RESUME) -> str:
 class Handshake(Protocol):
     """What both sides' handshake objects have in common."""
 
-    needed: int
-    """Bytes without which nothing happens."""
+    @property
+    def coming(self) -> int:
+        """Bytes that are still to come at least."""
 
     def receive_data(self, data: bytes) -> None:
         """Feed bytes."""
@@ -64,14 +65,12 @@ def exchange(
         The peer left.
     """
     buffer = memoryview(bytearray(PIECE))
-    while True:
-        send_due(transport, handshake)
-        if getattr(handshake, finished):
-            return
+    send_due(transport, handshake)
+    while not getattr(handshake, finished):
         if not transport.wait_readable(deadline.remaining()):
             message = f"{transport.peer_address} did not finish the handshake in time"
             raise TransportTimeout(message)
-        nbytes = transport.receive_into(buffer[: handshake.needed] if exactly else buffer)
+        nbytes = transport.receive_into(buffer[: handshake.coming] if exactly else buffer)
         if nbytes == 0:
             message = f"{transport.peer_address} left during the handshake"
             raise ConnectionClosed(message)

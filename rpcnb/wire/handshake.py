@@ -117,12 +117,20 @@ class Handshake(ABC):
         self._limits = limits
         self._to_send = bytearray()
         self._received = bytearray()
-        self._consumed = 0
+        self._consumed = self._certain = 0
         self._transcript = sha256(channel)
         self._agreement: Agreement | None = None
         self._steps = self._run()
         self.needed = next(self._steps)
         """Bytes without which nothing happens; 0 when none are expected."""
+
+    @property
+    def coming(self) -> int:
+        """Bytes of the handshake that are still to come, however it goes on: `needed`, or more."""
+        return max(self.needed, self._certain - self._consumed) - len(self._received)
+
+    def _expect(self, nbytes: int) -> None:
+        self._certain = self._consumed + nbytes
 
     @property
     def result(self) -> Agreement:
@@ -277,6 +285,7 @@ class ClientHandshake(Handshake):
 
     def _run(self) -> _Steps:
         self._send(MAGIC + _VERSION.pack(VERSION) + self._hello)
+        self._expect(len(MAGIC) + _VERSION.size + _VERSIONS.size)  # a refusal is the shortest
         opening = yield from self._read_opening()
         (version,) = _VERSION.unpack(opening)
         if version == _REFUSAL:
@@ -284,6 +293,7 @@ class ClientHandshake(Handshake):
             raise HandshakeError(_versions_differ(f"{oldest} to {newest}", str(VERSION)))
         if version != VERSION:
             raise HandshakeError(_versions_differ(str(version), str(VERSION)))
+        self._expect(_NONCE_NBYTES + 1 + _PROOF_NBYTES)
         yield _NONCE_NBYTES
         server_name = yield from _read_name()
         expected = self._proof(self._key, b"S")
@@ -293,6 +303,7 @@ class ClientHandshake(Handshake):
                 "wrong token, or not the server you meant"
             )
         self._send(self._proof(self._key, b"C"))
+        self._expect(_READY.size + _PROOF_NBYTES)
         yield from self._read_ready(server_name)
 
     def _read_ready(self, server_name: str) -> _Steps:
@@ -305,19 +316,8 @@ class ClientHandshake(Handshake):
             raise AuthenticationError("the server's answer was altered on its way")
         if status != _ACCEPTED:
             raise HandshakeError(f"the server {server_name!r} refused: {text}")
-        self._agree(
-            self._key,
-            lambda resume_key: Agreement(
-                session_id,
-                epoch,
-                self._session_name,
-                server_name,
-                VERSION,
-                self._intent,
-                text,
-                resume_key,
-            ),
-        )
+        known = session_id, epoch, self._session_name, server_name, VERSION, self._intent, text
+        self._agree(self._key, lambda resume_key: Agreement(*known, resume_key))
 
 
 class ServerHandshake(Handshake):

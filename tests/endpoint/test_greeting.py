@@ -40,6 +40,31 @@ def test_a_client_leaves_what_comes_behind_the_handshake() -> None:
     far.close()
 
 
+@pytest.mark.parametrize(("text", "most"), [("", 4), ("a text", 5)])
+def test_a_client_receives_no_more_often_than_it_must(text, most) -> None:
+    near, far = memory_pair()
+    amounts: list[int] = []
+    receive_into = near.receive_into
+
+    def receive(buffer: memoryview) -> int:
+        amounts.append(receive_into(buffer))
+        return amounts[-1]
+
+    def serve() -> None:
+        handshake = ServerHandshake(SECRET, "srv")
+        exchange(far, handshake, "proved", in_time())
+        handshake.accept(bytes(16), 1, text)
+        far.send_one(handshake.data_to_send())
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    near.receive_into = receive  # type: ignore[method-assign]
+    with near, far:
+        exchange(near, ClientHandshake(SECRET), "done", in_time(), exactly=True)
+        thread.join(5.0)
+    assert len(amounts) <= most
+
+
 def test_somebody_slow_is_given_up() -> None:
     near, far = memory_pair()
     with near, far, pytest.raises(TransportTimeout, match="in time"):
