@@ -354,6 +354,7 @@ class ServerHandshake(Handshake):
         self._server_name = server_name
         self._hello = _checked_nonce(nonce) + _prefixed(server_name)
         self._key = b""
+        self._nobodys = token_bytes(SECRET_NBYTES)
         self._request: Agreement | None = None
         super().__init__(limits, channel)
 
@@ -403,7 +404,7 @@ class ServerHandshake(Handshake):
         known = self._secrets
         secret = known if isinstance(known, bytes) else known(keyid, caveats)
         # Somebody who guesses key ids must not learn from the answer, or its time, which exist.
-        return token_bytes(32) if secret is None else _checked_secret(secret)
+        return _checked_secret(self._nobodys if secret is None else secret)
 
     def accept(self, session_id: bytes, epoch: int, text: str = "") -> None:
         """Say that the session is there.
