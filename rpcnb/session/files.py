@@ -50,12 +50,16 @@ class WorkFolder:
         self._pid = os.getpid()
         self._begin(limits)
         self.settle(os.path.realpath(tempfile.mkdtemp(prefix="rpcnb-") if path is None else path))
+        self._is_there = True
         if not self.path.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "a work folder must exist", self._where)
 
     @classmethod
     def to_be(cls, limits: Limits) -> WorkFolder:
-        """Return one that is nowhere until `settle` says where; its folder stays."""
+        """Return one that is nowhere until `settle` says where.
+
+        The folder is made when it is first needed, which it seldom is, and stays.
+        """
         folder = cls.__new__(cls)
         folder._own, folder._pid = False, 0  # noqa: SLF001 -- its own
         folder._begin(limits)  # noqa: SLF001 -- likewise
@@ -64,16 +68,24 @@ class WorkFolder:
     def _begin(self, limits: Limits) -> None:
         self._largest = limits.frame_payload
         self._where: str
+        self._is_there = False
         self.spool = Spool(limits.upload_spool)
 
     def settle(self, where: str) -> None:
-        """Be at an existing folder, given by its absolute path, before anything is done."""
+        """Be at a folder, given by its absolute path, before anything is done."""
         self._where = self.spool.disk = where
+
+    def _be_there(self) -> str:
+        """Return where it is, and see to it that it exists."""
+        if not self._is_there:
+            Path(self._where).mkdir(mode=0o700, exist_ok=True)
+            self._is_there = True
+        return self._where
 
     @property
     def path(self) -> Path:
         """Where it is; absolute."""
-        return Path(self._where)
+        return Path(self._be_there())
 
     def upload(
         self,
@@ -190,7 +202,7 @@ class WorkFolder:
 
     @contextmanager
     def _folder(self, names: list[str], *, create: bool = False) -> Iterator[int]:
-        folder = os.open(self._where, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        folder = os.open(self._be_there(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for name in names:
                 inner = _open_folder(folder, name, create=create)

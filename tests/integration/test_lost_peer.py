@@ -19,6 +19,7 @@ from rpcnb.core.errors import OutcomeUnknown, RpcnbError, SessionClosed, WorkerD
 BUSY = """
 class Watch(CallObserver):
     def started(self): say("running")
+remote("rpcnb.upload")("notes.txt", 0, b"so that there is a folder", True)
 pid = remote("t.pid")()
 say(pid)
 {call}

@@ -37,6 +37,26 @@ def folder(tmp_path: Path) -> Iterator[WorkFolder]:
     assert sorted(p.name for p in tmp_path.iterdir()) in (["inside"], ["inside", "outside"])
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda folder: folder.listdir(),
+        lambda folder: folder.upload("a", 0, b"!"),
+        lambda folder: folder.path,
+    ],
+    ids=["listdir", "upload", "path"],
+)
+def test_a_folder_that_is_to_be_is_made_when_it_is_needed(tmp_path, use) -> None:
+    folder = WorkFolder.to_be(DEFAULT_LIMITS)
+    folder.settle(str(tmp_path / "later"))
+    assert list(tmp_path.iterdir()) == []
+    use(folder)
+    assert stat.S_IMODE((tmp_path / "later").stat().st_mode) == 0o700
+    use(folder)
+    folder.close()
+    assert (tmp_path / "later").is_dir()
+
+
 def test_bytes_come_back(folder: WorkFolder) -> None:
     assert folder.upload("a.bin", 0, b"hello", True) == 5
     assert folder.download("a.bin") == b"hello"

@@ -67,7 +67,7 @@ class Stage:
         self.session = open_session(service, caveats, self.seat.stream, interrupter, self._files)
 
     def settle(self, session_id: str, folder: str) -> None:
-        """Be the session of that id, whose folder exists."""
+        """Be the session of that id, whose folder is made when it needs one."""
         self._files.settle(folder)
         self._refusals.session_id = session_id
         self.session.started_at = monotonic()

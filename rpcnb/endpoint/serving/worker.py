@@ -123,12 +123,11 @@ class Crew:
     def work(self, fd: int, ticket: Ticket, folder: str, door: socket.socket) -> None:
         """Be a worker process: serve the session of `ticket` until it ends.
 
-        `folder` is where its work folder is to be made; further connections come through `door`.
+        `folder` is where its work folder is made when it needs one; further connections come through `door`.
         """
         from rpcnb.session.processes import limit_processes
 
         service = self._service
-        os.mkdir(folder, 0o700)  # noqa: PTH102 -- no Path needed
         if service.limits.session_processes:
             limit_processes(
                 service.limits.session_processes, ticket.session_id, service.process_group
@@ -189,9 +188,11 @@ def _nothing(*_: object) -> None:
 
 
 def _remove(folder: str) -> None:
-    """Remove a folder: mostly nothing is in it."""
+    """Remove a folder: mostly there is none, or nothing is in it."""
     try:
-        os.rmdir(folder)  # noqa: PTH106 -- likewise
+        os.rmdir(folder)  # noqa: PTH106 -- no Path needed
+    except FileNotFoundError:
+        pass
     except OSError:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -240,7 +241,7 @@ def serve(
     opened : callable
         Told what others may do with the session; returns whom to tell when nobody is connected.
     folder : str
-        For the session's files: an absolute path.
+        For the session's files: an absolute path, which need not exist.
     interrupter : SignalInterrupter, optional
         How calls are interrupted that run on the main thread.
     on_end : callable
@@ -252,7 +253,8 @@ def serve(
         from rpcnb.endpoint.tvm.worker import serve_tvm
 
         def open_for(offered: Service, stream: ExecutionStream) -> RPCSession:
-            files = WorkFolder(folder, service.limits)
+            files = WorkFolder.to_be(service.limits)
+            files.settle(folder)
             return open_session(offered, ticket.caveats, stream, interrupter, files)
 
         serve_tvm(transport, ticket, service, open_for, on_end)

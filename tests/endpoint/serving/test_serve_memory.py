@@ -124,7 +124,7 @@ def test_it_is_offered_once(memory) -> None:
 
 def test_without_a_folder_nothing_is_offered(session, tmp_path) -> None:
     folder = WorkFolder.to_be(DEFAULT_LIMITS)
-    folder.settle(str(tmp_path / "gone"))
+    folder.settle(str(tmp_path / "gone" / "with all in it"))
     assert AdoptedMemory(session, folder).offer() is None
 
 
