@@ -13,6 +13,7 @@ import tempfile
 import threading
 from typing import TYPE_CHECKING
 
+from rpcnb.endpoint.serving.stage import ASKED_FOR_FIRST
 from rpcnb.endpoint.serving.zygote import Ticket
 from rpcnb.transport.descriptor import adopt
 from rpcnb.wire.messages import CallFunc, GetFunction, Goodbye, Side
@@ -23,21 +24,23 @@ if TYPE_CHECKING:
 
     from rpcnb.endpoint.serving.stage import Stage
     from rpcnb.transport.base import Transport
+    from rpcnb.wire.messages import Message
 
     Play = Callable[[Transport, Ticket, str, Stage], None]
     """Serves a session: given its connection, its ticket, its folder, and what was made ready."""
 
 TIMES = 10
 """Sessions: code is rewritten when it has run eight times, and is right the next."""
-ASKED = "rpcnb.functions"
-"""What is called: a function that every session has, and that changes nothing."""
 # A client's frames come one at a time, and so must these. Linux keeps them apart in a socket; where
 # it is a stream they come together, and a little less is run in.
 _APART = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_STREAM
 
 
 def rehearse(make_stage: Callable[[], Stage], play: Play) -> None:
-    """Play sessions with a client that only talks.  No thread is left when it returns."""
+    """Play sessions with a client that only talks.  No thread is left when it returns.
+
+    As it does not listen, what they answer must fit into a socket: let them offer no functions.
+    """
     others = set(threading.enumerate())
     with tempfile.TemporaryDirectory(prefix="rpcnb-") as folder:
         for _ in range(TIMES):
@@ -54,9 +57,12 @@ def rehearse(make_stage: Callable[[], Stage], play: Play) -> None:
 
 
 def _what_is_said(stage: Stage) -> Iterator[bytes]:
-    """Make the frames of a client that asks for a function, calls it, and leaves."""
-    asked = stage.session.get_function(ASKED)
-    assert asked is not None  # every session has it
+    """Make the frames of a client that asks for what `Remote` asks for, and leaves."""
+    messages: list[Message] = []
+    for name in ASKED_FOR_FIRST:
+        function = stage.session.get_function(name)
+        assert function is not None  # every session has it
+        messages += GetFunction(1, name), CallFunc(2, int(function.handle))
     wire = ResumableV1(Side.CLIENT)
-    for message in (GetFunction(1, ASKED), CallFunc(2, int(asked.handle)), Goodbye()):
+    for message in (*messages, Goodbye()):
         yield b"".join(wire.frame(wire.prepare(message)))

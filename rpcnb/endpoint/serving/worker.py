@@ -9,7 +9,7 @@ import signal
 import tempfile
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING
@@ -112,13 +112,18 @@ class Crew:
         if service.limits.session_memory or not service.device_backends:
             limit_memory(service.limits.session_memory)  # the others map what they do not use
         if service.open_next is None and not service.device_backends:
-            rehearse(partial(Stage, service, "", self._interrupter, _nothing), self._play)
+            self._rehearse()
             self._stage = Stage(service, "", self._interrupter, self._end_soon)
             self._stage.prepare()
 
-    def _play(self, transport: Transport, ticket: Ticket, folder: str, stage: Stage) -> None:
-        """Serve a session that nobody waits for; see `rehearse`."""
-        serve(transport, ticket, self._service, _nothing, folder, stage=stage)
+    def _rehearse(self) -> None:
+        """Serve sessions that nobody waits for, tells of, or has functions in."""
+        service = replace(self._service, registry=FunctionRegistry(), notes=None)
+
+        def play(transport: Transport, ticket: Ticket, folder: str, stage: Stage) -> None:
+            serve(transport, ticket, service, _nothing, folder, stage=stage)
+
+        rehearse(partial(Stage, service, "", self._interrupter, _nothing), play)
 
     def work(self, fd: int, ticket: Ticket, folder: str, door: socket.socket) -> None:
         """Be a worker process: serve the session of `ticket` until it ends.

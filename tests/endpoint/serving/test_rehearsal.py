@@ -34,7 +34,7 @@ def test_each_session_is_played_to_its_end(service, make_stage) -> None:
 
     rehearse(make_stage, play)
     ended = [stage.session.statistics() for stage in played]
-    assert [(each["calls"], each["handles"]) for each in ended] == [(1, 0)] * TIMES
+    assert [(each["calls"], each["handles"]) for each in ended] == [(2, 0)] * TIMES
 
 
 def test_nothing_is_left_and_code_is_run_in(service, make_stage, no_leaked_fds) -> None:

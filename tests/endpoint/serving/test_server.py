@@ -155,6 +155,18 @@ def test_a_missing_file_is_named(tmp_path) -> None:
         Server(load=[str(tmp_path / "nowhere.py")], in_process=True).start()
 
 
+def test_more_functions_than_fit_into_a_socket_are_no_obstacle() -> None:
+    def documented() -> None:
+        pass
+
+    documented.__doc__ = "x" * 8000
+    registry = FunctionRegistry()
+    for number in range(300):
+        registry.add(f"t.f{number}", documented)
+    with Server(registry=registry, in_process=False) as server, connect(server) as session:
+        assert len(call(session, "rpcnb.functions")) == 300
+
+
 @pytest.mark.parametrize("in_process", [True, False])
 def test_a_taken_port_is_said_to_be_taken(registry, in_process, no_leaked_fds) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
