@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeAlias
 
 from rpcnb.core.answers import expect
+from rpcnb.core.errors import QuotaExceeded
 from rpcnb.core.limits import MIB
 from rpcnb.remote.progress import Progress
 
@@ -69,7 +70,11 @@ def _send(
     write(target, 0, b"", True)
     offset = 0
     for piece in pieces:
-        write(target, offset, piece, False)
+        try:
+            write(target, offset, piece, False)
+        except QuotaExceeded:  # half a file is of no use, and takes the room of others
+            remote.remove(target)
+            raise
         offset += len(piece)
         if on_progress is not None:
             on_progress(Progress(offset, total, target))
