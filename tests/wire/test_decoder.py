@@ -6,8 +6,9 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import event, given, settings, strategies as st
 
+from rpcnb.core.dtype import element_count, itemsize_of
 from rpcnb.core.errors import DecodeError
 from rpcnb.core.limits import DEFAULT_LIMITS, MIB
 from rpcnb.wire.codec import PLACE, Code, extension, pack
@@ -177,3 +178,52 @@ def test_a_million_items_are_still_a_message():
     items = nested(2, b"\xc0", width=1000)
     (decoded,) = decode(pack([beside(Code.LONG_LIST, 0, len(items))]), items)
     assert len(decoded) == 1_000_000
+
+
+SPELLINGS = ["<f8", "|u1", "|b1", ">i2", "<c16", "|S3", "<U2", "<M8[ns]", "|V0", "|O", "O", "<f3"]
+SPELLINGS += ["", "f8", "|S4097", "<U99999", "<f8\n", "__class__", "\u202e<f8"]
+EXTENTS = st.integers(-2, 5) | st.sampled_from(
+    [2**31, 2**40, 2**62, 2**63 - 1, -(2**63), True, 0.5]
+)
+SMALL = st.integers(0, 3)
+DTYPES = st.recursive(
+    st.sampled_from(SPELLINGS) | st.none() | st.integers(-1, 9),
+    lambda inner: st.tuples(
+        st.integers(-1, 40) | st.just(2**62),
+        st.lists(
+            st.tuples(
+                st.sampled_from(["a", "b", "", 5]),
+                inner,
+                st.integers(-1, 40),
+                st.lists(EXTENTS, max_size=2),
+            ).map(list),
+            max_size=3,
+        ),
+    ).map(list),
+    max_leaves=6,
+)
+WILD = st.tuples(
+    DTYPES,
+    st.lists(EXTENTS, max_size=40),
+    st.binary(max_size=40) | st.none() | st.text(max_size=9),
+)
+
+
+@st.composite
+def nearly_right(draw):
+    """Return the parts of an array whose bytes are as many as they should be, or nearly."""
+    dtype, shape = draw(st.sampled_from(["<f8", "|u1", "<U2"])), draw(st.lists(SMALL, max_size=3))
+    nbytes = element_count(tuple(shape)) * itemsize_of(dtype)
+    return dtype, shape, bytes(max(0, nbytes + draw(st.sampled_from([0, 0, 1, -1, 8]))))
+
+
+@settings(max_examples=5000)
+@given(parts=nearly_right() | WILD, length=st.sampled_from([3, 3, 3, 2, 1]), rest=st.booleans())
+def test_an_array_is_what_its_header_says_or_refused(parts, length, rest):
+    document = [*parts[:length], *[0] * rest]
+    with contextlib.suppress(DecodeError):
+        (array,) = decode(content(Code.ARRAY, document))
+        assert document == list(parts)
+        event("an array")
+        nbytes = element_count(array.shape) * itemsize_of(array.dtype)
+        assert nbytes == len(array.data)
