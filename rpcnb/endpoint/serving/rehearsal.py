@@ -10,7 +10,6 @@ from __future__ import annotations
 import socket
 import sys
 import tempfile
-import threading
 from typing import TYPE_CHECKING
 
 from rpcnb.endpoint.serving.stage import ASKED_FOR_FIRST
@@ -31,29 +30,27 @@ if TYPE_CHECKING:
 
 TIMES = 10
 """Sessions: code is rewritten when it has run eight times, and is right the next."""
-# A client's frames come one at a time, and so must these. Linux keeps them apart in a socket; where
-# it is a stream they come together, and a little less is run in.
-_APART = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_STREAM
 
 
 def rehearse(make_stage: Callable[[], Stage], play: Play) -> None:
-    """Play sessions with a client that only talks.  No thread is left when it returns.
+    """Play sessions with a client that only talks.  No thread is started: this process is to fork.
 
-    As it does not listen, what they answer must fit into a socket: let them offer no functions.
+    As it does not listen, what they answer must fit into a socket: let them offer no functions. A
+    client's frames come one at a time, and so must these: only Linux keeps them apart in a socket.
     """
-    others = set(threading.enumerate())
+    if sys.platform != "linux":
+        return
     with tempfile.TemporaryDirectory(prefix="rpcnb-") as folder:
         for _ in range(TIMES):
             stage = make_stage()
+            stage.seat.reads_on = False
             stage.prepare()
-            near, far = socket.socketpair(socket.AF_UNIX, _APART)
+            near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with near:
                 for frame in _what_is_said(stage):
                     near.send(frame)
                 ticket = Ticket.from_note(Ticket("0" * 32, "", 1).to_note())
                 play(adopt(far.detach()), ticket, folder, stage)
-    for thread in set(threading.enumerate()) - others:
-        thread.join()
 
 
 def _what_is_said(stage: Stage) -> Iterator[bytes]:

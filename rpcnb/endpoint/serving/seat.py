@@ -101,6 +101,8 @@ class Seat:
         self._prepared: _Place | None = None
         self.stream = PumpedStream(self._wake, limits.calls_in_flight)
         """The session's default stream."""
+        self.reads_on = True
+        """Whether a thread reads on while calls run; a process that is to fork has none."""
         self.tell_away: Away | None = None
         self._news = threading.Condition()
         self._closing = False
@@ -157,7 +159,8 @@ class Seat:
         with self._news:
             self._connection, self._dispatcher, self._due = place
             self._news.notify_all()
-        connection.ensure_background()
+        if self.reads_on:
+            connection.ensure_background()
 
     def _furnish(
         self, session: RPCSession, caveats: str, transport: Transport, epoch: int

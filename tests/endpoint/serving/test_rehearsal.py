@@ -37,6 +37,17 @@ def test_each_session_is_played_to_its_end(service, make_stage) -> None:
     assert [(each["calls"], each["handles"]) for each in ended] == [(2, 0)] * TIMES
 
 
+def test_no_thread_is_started(service, make_stage, monkeypatch) -> None:
+    def play(transport, ticket, folder, stage) -> None:
+        serve(transport, ticket, service, lambda _: None, folder, stage=stage)
+
+    def start(self) -> None:
+        pytest.fail(f"{self} was started")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    rehearse(make_stage, play)
+
+
 def test_nothing_is_left_and_code_is_run_in(service, make_stage, no_leaked_fds) -> None:
     def play(transport, ticket, folder, stage) -> None:
         serve(transport, ticket, service, lambda _: None, folder, stage=stage)
@@ -44,8 +55,6 @@ def test_nothing_is_left_and_code_is_run_in(service, make_stage, no_leaked_fds) 
     def operations(*, now: bool) -> list[str]:
         return [each.opname for each in dis.get_instructions(play, adaptive=now)]
 
-    before = set(threading.enumerate())
     assert operations(now=True) == operations(now=False)
     rehearse(make_stage, play)
-    assert set(threading.enumerate()) == before
     assert operations(now=True) != operations(now=False)
