@@ -101,6 +101,7 @@ def test_what_the_call_started_ends_with_it_and_its_folder_is_gone(
 ) -> None:
     with Remote(own_server.connect()) as here:
         child = psutil.Process(here.functions["t.spawn"]())
+        here.upload(b"x", "file")  # the folder is made when it is first needed
         assert len(own_server.session_folders()) == 1
         start(here, "t.grip", 3600).cancel(SHORT, kill=True)
         assert eventually(lambda: gone(child))
