@@ -86,7 +86,11 @@ class Comeback:
                 transport, epoch = self._reach()
                 self._connection.go_on(transport, epoch, Deadline.after(GO_ON_TIMEOUT))
                 return
-            except (TransportError, ProtocolError) as failure:
+            except (
+                TransportError,
+                ProtocolError,
+                OSError,
+            ) as failure:  # the last: short of something
                 refused = isinstance(failure, AuthenticationError)
                 here = isinstance(failure, ConnectError)
                 if refused or monotonic() - began > (RESTART_PATIENCE if here else PATIENCE):

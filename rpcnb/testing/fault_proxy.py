@@ -213,6 +213,7 @@ class FaultProxy:
         pair.end("cut")
         with self._lock:
             self._pairs.discard(pair)
+        pair.leave()
 
     def _wait_for_flow(self, pair: _Pair) -> None:
         self._flowing.wait()
@@ -258,6 +259,7 @@ class _Pair:
         self._ends = near, far
         self._lock = threading.Lock()
         self._ended = False
+        self._pumps = 2
         self.flowing = threading.Event()
         self.flowing.set()
 
@@ -274,5 +276,16 @@ class _Pair:
                         end.shutdown(socket.SHUT_RD)
                     else:
                         end.shutdown(socket.SHUT_RDWR)
-                end.close()
         self.flowing.set()
+
+    def leave(self) -> None:
+        """Close both when neither direction is moved any more.
+
+        Not before: a thread that is about to receive would take what comes on the next socket that
+        gets the same number, which is somebody else's.
+        """
+        with self._lock:
+            self._pumps -= 1
+            if not self._pumps:
+                for end in self._ends:
+                    end.close()

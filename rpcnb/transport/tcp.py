@@ -23,18 +23,21 @@ import errno
 import os
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from rpcnb.core.deadline import Deadline
-from rpcnb.core.errors import ConnectError, PermissionDenied, TransportTimeout
+from rpcnb.core.errors import ConnectError, ConnectionClosed, PermissionDenied, TransportTimeout
 from rpcnb.core.limits import MIB
 from rpcnb.transport.address import bracketed
 from rpcnb.transport.base import Backend
 from rpcnb.transport.sockets import BACKLOG, SocketListener, SocketTransport, is_loopback
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rpcnb.transport.address import Address
 
+Made = TypeVar("Made")
 Target: TypeAlias = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
 """Family and socket address, as `getaddrinfo` gives them."""
 
@@ -52,7 +55,8 @@ class TcpBackend(Backend):
     """``tcp://host:port``; port 0 listens on a free one."""
 
     def connect(self, address: Address, timeout: float | None) -> SocketTransport:
-        return SocketTransport(connected_socket(address, Deadline.after(timeout), timeout))
+        sock = connected_socket(address, Deadline.after(timeout), timeout)
+        return wrapped(sock, SocketTransport)
 
     def listen(self, address: Address) -> SocketListener:
         return TcpListener(listening_socket(address, _loopback_only(address)))
@@ -90,6 +94,22 @@ def connected_socket(address: Address, deadline: Deadline, timeout: float | None
         "'rpcnb serve' starts one"
     )
     raise ConnectError(message) from failure
+
+
+def wrapped(sock: socket.socket, make: Callable[[socket.socket], Made]) -> Made:
+    """Make a transport of a socket that was connected a moment ago.
+
+    Raises
+    ------
+    ConnectionClosed
+        The peer has reset it since, which leaves the socket without a peer's address.
+    """
+    try:
+        return make(sock)
+    except OSError as error:
+        sock.close()
+        message = f"the connection was lost as soon as it was there: {error.strerror}"
+        raise ConnectionClosed(message) from error
 
 
 def listening_socket(address: Address, where: Target) -> socket.socket:

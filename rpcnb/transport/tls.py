@@ -43,7 +43,7 @@ from rpcnb.transport.certificate import (
 from rpcnb.transport.room import GrowingRoom
 from rpcnb.transport.sockets import SocketListener, SocketTransport
 from rpcnb.transport.stream import StreamTransport
-from rpcnb.transport.tcp import connected_socket, listening_socket, resolve, tune_latency
+from rpcnb.transport.tcp import connected_socket, listening_socket, resolve, tune_latency, wrapped
 
 if TYPE_CHECKING:
     import socket
@@ -70,7 +70,8 @@ class TlsBackend(Backend):
     def connect(self, address: Address, timeout: float | None) -> TlsTransport:
         fingerprint = _fingerprint_in(address)
         deadline = Deadline.after(timeout)
-        transport = TlsTransport(connected_socket(address, deadline, timeout), fingerprint)
+        sock = connected_socket(address, deadline, timeout)
+        transport = wrapped(sock, lambda sock: TlsTransport(sock, fingerprint))
         try:
             transport.shake_hands(deadline)
         except BaseException:

@@ -66,7 +66,8 @@ def come_back(states):
 
 
 def test_it_tries_until_the_session_is_reached(come_back, states) -> None:
-    connection = come_back(ConnectionClosed("no"), HandshakeError("busy"), ("transport", 4))
+    failures = ConnectionClosed("no"), HandshakeError("busy"), OSError("no descriptors")
+    connection = come_back(*failures, ("transport", 4))
     assert connection.went_on == [("transport", 4)]
     assert connection.reasons == []
     assert states == [(SessionState.DETACHED, "cut")]

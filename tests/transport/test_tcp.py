@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 from contextlib import closing
 
 import pytest
@@ -16,7 +17,9 @@ from rpcnb.core.errors import (
 from rpcnb.testing import TransportSuite
 from rpcnb.testing.transport_suite import PATIENCE, Background
 from rpcnb.transport import connect, listen
-from rpcnb.transport.tcp import RECEIVE_BUFFER, is_loopback
+from rpcnb.transport.sockets import SocketTransport
+from rpcnb.transport.tcp import RECEIVE_BUFFER, is_loopback, wrapped
+from rpcnb.transport.tls import TlsTransport
 
 
 def loopbacks():
@@ -154,3 +157,23 @@ with listen("tcp://127.0.0.1:0") as listener, connect(listener.url), listener.ac
 
 def test_tcp_knows_nobody_at_the_other_end(pair):
     assert pair[0].peer_credentials() is None
+
+
+def reset_pair() -> socket.socket:
+    """Return a socket that was connected, and whose peer has reset it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sock = socket.create_connection(listener.getsockname())
+        peer = listener.accept()[0]
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    with pytest.raises(ConnectionResetError):
+        sock.recv(1)
+    return sock
+
+
+@pytest.mark.parametrize("make", [SocketTransport, lambda sock: TlsTransport(sock, "a" * 52)])
+def test_a_connection_that_is_lost_as_soon_as_it_is_there_is_an_error_of_ours(make) -> None:
+    sock = reset_pair()
+    with pytest.raises(ConnectionClosed, match="lost as soon as it was there"):
+        wrapped(sock, make)
+    assert sock.fileno() == -1

@@ -205,12 +205,12 @@ def _remove(folder: str) -> None:
 def _adopt(fd: int) -> Transport:
     """Return the connection that was handed over; one that has ended where it was lost since.
 
-    Its client may have been told that it has a session, and will come back to it.
+    Its client may have been told that it has the session, and will come back to it.
     """
     try:
         return adopt(fd)
     except TransportError as error:
-        LOG.info("the connection was lost before the session began: %s", error)
+        LOG.info("the connection was lost before the session had it: %s", error)
         os.close(fd)
         return lost_connection()
 
@@ -313,4 +313,4 @@ def _attend(door: socket.socket, post: Post) -> None:
             note, fd = receive_descriptor(door)
         except ConnectionClosed:
             return
-        post.take(adopt(fd), Ticket.from_note(note))
+        post.take(_adopt(fd), Ticket.from_note(note))

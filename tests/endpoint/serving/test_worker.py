@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import queue
+import socket
+import struct
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from rpcnb.core.errors import OutcomeUnknown, RpcnbError, SessionError
+from rpcnb.core.errors import ConnectionClosed, OutcomeUnknown, RpcnbError, SessionError
 from rpcnb.endpoint import recovery
 from rpcnb.endpoint.client.connect import open_session as connect
 from rpcnb.endpoint.client.socket_session import SocketSession
 from rpcnb.endpoint.serving import worker, zygote
+from rpcnb.endpoint.serving.seat import Post
 from rpcnb.endpoint.serving.server import Server
 from rpcnb.endpoint.serving.worker import Service, say_sorry, serve, serve_on_thread
 from rpcnb.endpoint.serving.zygote import Ticket
 from rpcnb.session.functions import FunctionRegistry
+from rpcnb.transport.descriptor import send_descriptor
 from rpcnb.transport.memory import memory_pair
 from rpcnb.wire.handshake import Agreement, Intent
 from rpcnb.wire.messages import Goodbye, Side
 from rpcnb.wire.v1 import WireV1
 
 if TYPE_CHECKING:
-    from rpcnb.endpoint.serving.seat import Post
+    from rpcnb.transport.base import Transport
 
 WAIT = 10.0
 TICKET = Ticket("a" * 32, "", 1)
@@ -131,3 +137,35 @@ def test_a_worker_that_is_told_to_stop_while_opening_stops(tmp_path, monkeypatch
     server.close()
     with pytest.raises((OutcomeUnknown, RpcnbError)):
         session.get_function("t.echo")
+
+
+def test_a_connection_that_was_reset_on_its_way_to_a_session_does_not_shut_its_door() -> None:
+    door, inside = socket.socketpair()
+    taken: queue.Queue[tuple[Transport, int]] = queue.Queue()
+    post = Post(lambda _: None, lambda transport, ticket: taken.put((transport, ticket.epoch)))
+    thread = threading.Thread(target=worker._attend, args=(inside, post))
+    thread.start()
+    with door, inside, socket.create_server(("127.0.0.1", 0)) as listener:
+        for epoch in (2, 3):
+            here = socket.create_connection(listener.getsockname())
+            there = listener.accept()[0]
+            if epoch == 2:
+                here.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                here.close()
+                with pytest.raises(ConnectionResetError):
+                    there.recv(1)
+            send_descriptor(door, there.fileno(), replace(TICKET, epoch=epoch).to_note())
+            there.close()
+            transport, number = taken.get(timeout=WAIT)
+            assert number == epoch
+            if epoch == 2:
+                with pytest.raises(ConnectionClosed):
+                    transport.send_one(b"x")
+            else:
+                transport.send_one(b"x")
+                assert here.recv(1) == b"x"
+            transport.close()
+        here.close()
+        door.shutdown(socket.SHUT_RDWR)
+        thread.join(WAIT)
+    assert not thread.is_alive()
