@@ -6,8 +6,11 @@ repeated or in the wrong order. Beyond one machine all is encrypted, and so it i
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
+from statistics import median
 from time import monotonic
 
 import pytest
@@ -19,6 +22,14 @@ WHY_NOT = obstacle()
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 
 MIB = 1 << 20
+LINKS = (
+    (0.001, 0.0, 8 * MIB, 5),
+    (0.04, 0.0, 8 * MIB, 5),
+    (0.2, 0.0, 8 * MIB, 3),
+    (0.001, 0.01, 8 * MIB, 5),
+    (0.04, 0.01, MIB, 5),
+)
+"""Round trip [s], share of packets lost, bytes to copy, and how often."""
 RETRY = 45.0
 """Seconds in which a client is back when the network is: TCP and we try again less and less often."""
 
@@ -58,6 +69,49 @@ session.copy_to_remote(content, array, nbytes)
 session.copy_from_remote(array, back, nbytes)
 changes = [e.state for e in events.drain() if type(e) is SessionChanged]
 say(wrong, content == back, changes, session.statistics()["connections"])
+"""
+
+
+RAW = """
+import socket, sys
+host = sys.argv[1]
+listener = socket.create_server((host, 0))
+print(listener.getsockname()[1], flush=True)
+way = listener.accept()[0].makefile("rwb")
+while order := way.readline():
+    kind, nbytes = order.split()
+    if kind == b"up":
+        way.read(int(nbytes))
+        way.write(b"!")
+    else:
+        way.write(bytes(int(nbytes)))
+    way.flush()
+"""
+
+RACING = """
+import socket
+from rpcnb.core.device import CPU
+host, port, nbytes, rounds = json.loads(sys.stdin.readline())
+line = socket.create_connection((host, port))
+way = line.makefile("rwb")
+content, back = random.Random(1).randbytes(nbytes), bytearray(nbytes)
+array = session.get_device_api(CPU).alloc_data(CPU, (nbytes,), "|u1")
+def raw_up():
+    way.write(b"up %d\\n" % nbytes + content); way.flush(); way.read(1)
+def raw_down():
+    way.write(b"down %d\\n" % nbytes); way.flush(); way.readinto(back)
+def took(work, *args):
+    began = time.monotonic()
+    work(*args)
+    return time.monotonic() - began
+seconds = []
+for _ in range(rounds):
+    up = took(raw_up), took(session.copy_to_remote, content, array, nbytes)
+    down = took(raw_down), took(session.copy_from_remote, array, back, nbytes)
+    seconds.append([up, down])
+way.close()
+line.close()
+say(seconds, content == back)
 """
 
 
@@ -139,3 +193,47 @@ def test_all_is_right_over_bad_links(start_server, round_trip, loss, mtu) -> Non
     # A way of which 5 % is lost, 200 ms long, carries 30 KiB a second, whoever sends.
     nbytes = MIB // 2 if loss * round_trip > 0.001 or mtu < 1500 else 8 * MIB
     work(start_server, Quality(delay, delay / 2, loss, 0.01), mtu, 100, nbytes)
+
+
+@contextmanager
+def raw_server(link: BadLink):
+    """Listen over there with nothing but TCP; give the port."""
+    command = [*link.far, sys.executable, "-c", RAW, link.far_address]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def race(start_server, quality: Quality, nbytes: int, rounds: int) -> list[float]:
+    """Copy there and back, by turns with bare TCP; return how fast that was, as shares of TCP's."""
+    with (
+        BadLink(quality) as link,
+        raw_server(link) as port,
+        client_at_the_other_end(start_server, link, RACING) as client,
+    ):
+        client.process.stdin.write(f'["{link.far_address}", {port}, {nbytes}, {rounds}]\n')
+        client.process.stdin.flush()
+        seconds, same = client.hear()
+        assert client.end() == ""
+    assert same
+    shares = []
+    for way in (0, 1):
+        raw, ours = (median(pair[way][which] for pair in seconds) for which in (0, 1))
+        shares.append(raw / ours)
+        print(
+            f"{quality} {('up', 'down')[way]}: {nbytes / MIB / raw:.2f} MiB/s raw, {raw / ours:.0%}"
+        )
+    return shares
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(900)
+def test_copies_over_bad_links_have_60_percent_of_the_speed_of_bare_tcp(start_server) -> None:
+    shares = []
+    for round_trip, loss, nbytes, rounds in LINKS:
+        quality = Quality(round_trip / 2, round_trip / 8, loss)
+        shares += race(start_server, quality, nbytes, rounds)
+    print(f"median {median(shares):.0%}, least {min(shares):.0%}")
+    assert median(shares) >= 0.6
