@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import sys
 import tempfile
+import threading
 from typing import TYPE_CHECKING
 
 from rpcnb.endpoint.serving.stage import ASKED_FOR_FIRST
@@ -33,7 +34,7 @@ TIMES = 10
 
 
 def rehearse(make_stage: Callable[[], Stage], play: Play) -> None:
-    """Play sessions with a client that only talks.  No thread is started: this process is to fork.
+    """Play sessions with a client that only talks.  No thread is left: this process is to fork.
 
     As it does not listen, what they answer must fit into a socket: let them offer no functions. A
     client's frames come one at a time, and so must these: only Linux keeps them apart in a socket.
@@ -51,6 +52,13 @@ def rehearse(make_stage: Callable[[], Stage], play: Play) -> None:
                     near.send(frame)
                 ticket = Ticket.from_note(Ticket("0" * 32, "", 1).to_note())
                 play(adopt(far.detach()), ticket, folder, stage)
+            thread = threading.Thread(target=_be_started)  # as each worker starts some
+            thread.start()
+            thread.join()
+
+
+def _be_started() -> None:
+    """End at once."""
 
 
 def _what_is_said(stage: Stage) -> Iterator[bytes]:

@@ -37,15 +37,17 @@ def test_each_session_is_played_to_its_end(service, make_stage) -> None:
     assert [(each["calls"], each["handles"]) for each in ended] == [(2, 0)] * TIMES
 
 
-def test_no_thread_is_started(service, make_stage, monkeypatch) -> None:
+def test_no_session_starts_a_thread_and_none_is_left(service, make_stage, monkeypatch) -> None:
     def play(transport, ticket, folder, stage) -> None:
-        serve(transport, ticket, service, lambda _: None, folder, stage=stage)
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                threading.Thread, "start", lambda self: pytest.fail(f"{self} was started")
+            )
+            serve(transport, ticket, service, lambda _: None, folder, stage=stage)
 
-    def start(self) -> None:
-        pytest.fail(f"{self} was started")
-
-    monkeypatch.setattr(threading.Thread, "start", start)
+    before = set(threading.enumerate())
     rehearse(make_stage, play)
+    assert set(threading.enumerate()) == before
 
 
 def test_nothing_is_left_and_code_is_run_in(service, make_stage, no_leaked_fds) -> None:
