@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from rpcnb.core.errors import OutcomeUnknown, RpcnbError, SessionClosed, WorkerDied
+from rpcnb.session.observer import CallObserver
 
 BUSY = """
 class Watch(CallObserver):
@@ -24,6 +25,13 @@ pid = remote("t.pid")()
 say(pid)
 {call}
 """
+
+
+class WhenItRuns(CallObserver):
+    """Does something when a call has begun."""
+
+    def __init__(self, do) -> None:
+        self.started = do
 
 
 def gone(process: psutil.Process) -> bool:
@@ -163,17 +171,15 @@ def test_calls_that_run_may_finish_when_a_server_drains(start_server, remote, ev
         session = server.connect()
         sleep = remote(session, "t.sleep")
         idle = server.connect()
-        closer = threading.Timer(0.2, server.process.stdin.close)
-        closer.start()
         began = monotonic()
-        assert sleep(1.0) == 1.0
+        # Not after a while: on a busy machine the call would not have begun, and be refused.
+        assert sleep(1.0, observer=WhenItRuns(server.process.stdin.close)) == 1.0
         assert eventually(lambda: session.closed)
         with pytest.raises(RpcnbError, match="the server is stopping"):
             sleep(0)
-        assert idle.closed
-        closer.join()
+        assert eventually(lambda: idle.closed), "its own thread has to hear of it"
         server.process.wait(10.0)
-        assert monotonic() - began < 10.0
+        assert monotonic() - began < 15.0, "nobody waited until the time for running calls was up"
         server.process.stdin = None
         assert server.left_behind() == []
 
