@@ -75,7 +75,7 @@ def call(name: str, probe: str, target: float, number: int, **more: Any) -> Case
 def copies(nbytes: int, label: str, number: int, target: float | None, **more: Any) -> list[Case]:
     """Return copies: small ones as a user of this machine connects, large ones by TCP as the limit.
 
-    Arrays of 256 KiB or more would lie in shared memory: see `same_host`.
+    A user's arrays of 64 KiB or more lie in shared memory: see `same_host`, and `copies_by_tcp`.
     """
     return [
         Case(
@@ -85,6 +85,21 @@ def copies(nbytes: int, label: str, number: int, target: float | None, **more: A
             placement="two" if nbytes >= MIB else "one",
             arguments={"nbytes": nbytes, "number": number, "direction": direction},
             our_arguments={"shared": True} if nbytes < MIB else {},
+        )
+        for direction in ("upload", "download")
+    ]
+
+
+def copies_by_tcp(nbytes: int, label: str, number: int) -> list[Case]:
+    """Return small copies as they go where nothing is shared: what the limit does, between machines."""
+    arguments = {"nbytes": nbytes, "number": number}
+    return [
+        Case(
+            (Figure(f"{direction} {label} by TCP"),),
+            "bulk_by_tcp",
+            "bulk",
+            "one",
+            {**arguments, "direction": direction},
         )
         for direction in ("upload", "download")
     ]
@@ -163,6 +178,8 @@ CASES: list[Case] = [
     *copies(8, "8 B", 500, 1.5),
     *copies(4 * KIB, "4 KiB", 500, 1.5),
     *copies(64 * KIB, "64 KiB", 300, 1.5),
+    *copies_by_tcp(8, "8 B", 500),
+    *copies_by_tcp(64 * KIB, "64 KiB", 300),
     *copies(MIB, "1 MiB", 100, 1.4),
     *copies(64 * MIB, "64 MiB", 7, 1.15),
     *copies(256 * MIB, "256 MiB", 3, 1.15),

@@ -123,6 +123,11 @@ def bulk(
         )
 
 
+def bulk_by_tcp(server: dict[str, Any], nbytes: int, number: int, direction: str) -> Figures:
+    """Copy as between two machines."""
+    return bulk(server, nbytes, number, direction)
+
+
 def bulk_new(server: dict[str, Any], nbytes: int, number: int, direction: str) -> Figures:
     """Copy into memory that is made for it: ``remote.array(x)`` and ``a.to_numpy()``."""
     share(wanted=False)

@@ -169,7 +169,7 @@ class RemoteArray(ArrayMethods, HandleProxy):
         ----------
         copy : bool, optional
             False gives a read-only view instead, for an array whose memory this process shares:
-            made here, of 256 KiB or more, on a server of yours on this machine. None gives it where
+            made here, of 64 KiB or more, on a server of yours on this machine. None gives it where
             that is so, and a new array elsewhere. The view shows what is written over there later,
             and can be read as long as you keep it.
 

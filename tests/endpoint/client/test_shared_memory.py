@@ -12,6 +12,7 @@ import pytest
 
 from rpcnb.core.errors import ArrayMismatch, DeviceError, RpcnbError
 from rpcnb.core.events import EVENTS, CopyProgress
+from rpcnb.core.limits import KIB
 from rpcnb.endpoint import memory
 from rpcnb.endpoint.client import shared_memory
 from rpcnb.endpoint.client.connect import open_session
@@ -192,6 +193,27 @@ def test_when_there_are_as_many_as_may_be_the_next_goes_by_the_socket(remote, mo
     arrays = [remote.array(values(number)) for number in range(4)]
     assert [array.to_numpy()[0] for array in arrays] == [0, 1, 2, 3]
     assert remote.session.memory.nbytes == 2 * values().nbytes
+
+
+def test_many_smaller_arrays_leave_room_for_large_ones(remote, monkeypatch) -> None:
+    monkeypatch.setattr(shared_memory, "MOST_SEGMENTS", 4)
+    monkeypatch.setattr(shared_memory, "FOR_LARGE", 2)
+    smaller = [remote.array(values(number, count=1 << 13)) for number in range(3)]
+    assert remote.session.memory.nbytes == 2 * 64 * KIB
+    large = [remote.array(values(number)) for number in range(3)]
+    assert remote.session.memory.nbytes == 2 * 64 * KIB + 2 * values().nbytes
+    assert [array.to_numpy()[0] for array in smaller + large] == [0, 1, 2, 0, 1, 2]
+
+
+def test_idle_memory_of_one_size_makes_room_for_another(remote, monkeypatch) -> None:
+    monkeypatch.setattr(shared_memory, "MOST_SEGMENTS", 2)
+    for array in [remote.array(values(number)) for number in range(2)]:
+        array.free()
+    remote.ping()
+    other = remote.array(values(5, count=2 * COUNT))
+    assert remote.session.memory.find(other.handle) is not None
+    assert remote.session.memory.nbytes == values().nbytes + other.nbytes
+    assert other.to_numpy()[0] == 5
 
 
 def test_what_is_idle_is_given_back_when_it_is_too_much(remote, monkeypatch) -> None:
