@@ -54,7 +54,7 @@ def main() -> None:
             subprocess.run(command, check=True)
             keep(args.target, Path(folder))
         return
-    options = [f"-max_total_time={args.seconds}", f"-max_len={MOST_NBYTES}", "-rss_limit_mb=512"]
+    options = [f"-max_total_time={args.seconds}", f"-max_len={MOST_NBYTES}", "-malloc_limit_mb=512"]
     options += ["-timeout=20", "-print_final_stats=1"]
     with TemporaryDirectory() as folder:
         unpack(args.target, Path(folder))
