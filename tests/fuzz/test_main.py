@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -30,13 +31,16 @@ def start(folder: Path, target: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def test_no_target_lets_anything_out_or_costs_too_much(tmp_path) -> None:
-    running = {target: start(tmp_path, target, str(TIME)) for target in TARGETS}
-    for target, process in running.items():
-        _, log = process.communicate(timeout=TIME + 40)
-        assert process.returncode == 0, f"{target}: {log[-3000:]}"
-        (executed,) = re.findall(r"stat::number_of_executed_units: (\d+)", log)
-        print(f"{target}: {int(executed):,}")
-        assert int(executed) > 1000
+    with ExitStack() as stack:  # which waits for the others when one has failed
+        running = {
+            target: stack.enter_context(start(tmp_path, target, str(TIME))) for target in TARGETS
+        }
+        for target, process in running.items():
+            _, log = process.communicate(timeout=TIME + 40)
+            assert process.returncode == 0, f"{target}: {log[-3000:]}"
+            (executed,) = re.findall(r"stat::number_of_executed_units: (\d+)", log)
+            print(f"{target}: {int(executed):,}")
+            assert int(executed) > 1000
     assert list(tmp_path.iterdir()) == []
 
 
