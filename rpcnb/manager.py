@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import atexit
 import threading
-from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import SessionError
 from rpcnb.core.events import EVENTS, SessionChanged, SessionState, Subscription
+from rpcnb.core.frozen import frozen
 from rpcnb.remote.client import Remote, open_remote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionRow:
     """One session in the table; everything in it is known here."""
 

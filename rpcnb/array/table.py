@@ -6,12 +6,12 @@ import ast
 import inspect
 import re
 from collections import namedtuple
-from dataclasses import dataclass
 from functools import cache
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any
 
 from rpcnb.array import rows
+from rpcnb.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ WAITS = "waits"
 """In place of a rule: the result must be waited for."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Operation:
     """One row."""
 

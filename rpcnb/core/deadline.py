@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from time import monotonic
 
+from rpcnb.core.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Deadline:
     """An instant on this process's monotonic clock; `NEVER` has none.
 

@@ -6,10 +6,10 @@ The names and numbers are DLPack's (``dlpack.h``), which TVM, NumPy, PyTorch and
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import IntEnum
 
 from rpcnb.core.errors import DeviceError
+from rpcnb.core.frozen import frozen
 
 
 class DeviceType(IntEnum):
@@ -43,7 +43,7 @@ class DeviceAttr(IntEnum):
     AVAILABLE_GLOBAL_MEMORY = 15
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@frozen
 class Device:
     """One device, for example ``cpu:0``."""
 
@@ -67,6 +67,9 @@ class Device:
             message = f"{text!r} names no device; write for example 'cpu:0' (known: {known})"
             raise DeviceError(message)
         return cls(DeviceType[match[1].upper()], int(match[2] or 0))
+
+    def __lt__(self, other: Device) -> bool:
+        return (self.type, self.index) < (other.type, other.index)
 
     def __str__(self) -> str:
         return f"{self.type.name.lower()}:{self.index}"

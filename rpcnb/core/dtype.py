@@ -8,11 +8,11 @@ spelling here, so they can neither be sent nor received.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
 
 from rpcnb.core.errors import DecodeError
+from rpcnb.core.frozen import frozen
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 
 _TYPESTR = re.compile(
@@ -30,7 +30,7 @@ _SIZES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Field:
     """One field of a record."""
 
@@ -42,7 +42,7 @@ class Field:
     """Shape of a sub-array field; empty for a single element."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordDType:
     """A structured dtype."""
 

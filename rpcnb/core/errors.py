@@ -46,9 +46,10 @@ working. Nothing below ``remote/`` retries or swallows, except finalizers.
 from __future__ import annotations
 
 import concurrent.futures
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 
+from rpcnb.core.frozen import frozen
 from rpcnb.core.visible import coloured, visible
 
 
@@ -264,7 +265,7 @@ class RemoteInterrupted(KeyboardInterrupt):
         self.confirmed = confirmed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ErrorInfo:
     """A remote exception as data: what may cross a session about an error."""
 

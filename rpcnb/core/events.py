@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from time import monotonic
 from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
+
+from rpcnb.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +45,7 @@ class SessionState(StrEnum):
     DIED = "died"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallChanged:
     """A call went into another phase."""
 
@@ -58,7 +60,7 @@ class CallChanged:
     """Seconds, monotonic."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallProgress:
     """A running call said how far it is."""
 
@@ -70,7 +72,7 @@ class CallProgress:
     time: float = field(default_factory=monotonic)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallOutput:
     """A running call printed or warned."""
 
@@ -82,7 +84,7 @@ class CallOutput:
     time: float = field(default_factory=monotonic)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandleIssued:
     """A handle came to this side."""
 
@@ -96,7 +98,7 @@ class HandleIssued:
     time: float = field(default_factory=monotonic)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandleFreed:
     """A handle was given up by this side."""
 
@@ -105,7 +107,7 @@ class HandleFreed:
     time: float = field(default_factory=monotonic)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CopyProgress:
     """Bulk data moves."""
 
@@ -119,7 +121,7 @@ class CopyProgress:
     time: float = field(default_factory=monotonic)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionChanged:
     """A session appeared, closed, or was lost."""
 

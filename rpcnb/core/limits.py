@@ -6,14 +6,14 @@ of whoever runs that side, made in code, and never something the peer can bring 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from rpcnb.core.frozen import frozen
 
 KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """Limits on what is received.  Units are bytes and seconds unless a name says otherwise."""
 

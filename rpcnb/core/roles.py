@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 from fnmatch import fnmatchcase
+
+from rpcnb.core.frozen import frozen
 
 MAX_CAVEATS = 512
 """Bytes of caveats that a link may carry."""
@@ -55,7 +57,7 @@ class Role(IntEnum):
         return self.name.lower()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Grant:
     """What the holder of a key may do."""
 

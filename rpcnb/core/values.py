@@ -10,11 +10,12 @@ caller, who frees each exactly once (`RPCSession.free_handle`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NewType, TypeAlias
 
 from rpcnb.core.device import CPU, Device
+from rpcnb.core.frozen import frozen
 
 if TYPE_CHECKING:
     from rpcnb.core.dtype import DType
@@ -35,7 +36,7 @@ class TypeCode(IntEnum):
     STREAM = 7
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parameter:
     """One parameter of a remote function."""
 
@@ -48,7 +49,7 @@ class Parameter:
     """As written over there."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FunctionInfo:
     """What is known about a function without calling it."""
 
@@ -62,7 +63,7 @@ class FunctionInfo:
     is_async: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FunctionRef:
     """A function over there."""
 
@@ -71,7 +72,7 @@ class FunctionRef:
     type_code = TypeCode.FUNCTION
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ArrayRef:
     """An array over there: metadata here, data there (the seed's NDArray handle)."""
 
@@ -89,7 +90,7 @@ class ArrayRef:
     type_code = TypeCode.ARRAY
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModuleRef:
     """A module over there: functions behind one handle."""
 
@@ -101,7 +102,7 @@ class ModuleRef:
     type_code = TypeCode.MODULE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ObjectRef:
     """Any other object over there: it can be passed back, and freed."""
 
@@ -112,7 +113,7 @@ class ObjectRef:
     type_code = TypeCode.OBJECT
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IteratorRef:
     """A generator over there."""
 
@@ -121,7 +122,7 @@ class IteratorRef:
     type_code = TypeCode.ITERATOR
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallbackRef:
     """A function of the *caller*, lent to the callee for the length of one call."""
 
@@ -135,14 +136,14 @@ OWNED_REFS = (FunctionRef, ArrayRef, ModuleRef, ObjectRef, IteratorRef)
 """Refs whose receiver must free them."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DTypeValue:
     """A dtype as a value."""
 
     dtype: DType
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DenseArray:
     """A small array, or a NumPy scalar, by value."""
 

@@ -18,12 +18,13 @@ import secrets
 import stat
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import AddressError, AuthenticationError
+from rpcnb.core.frozen import frozen
 from rpcnb.core.roles import join_caveats, split_caveats
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 SECRET_NBYTES = 32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConnectionFile:
     """What a client needs to reach a server, and what `rpcnb status` shows of it."""
 
@@ -219,7 +220,7 @@ def read_connection_file(path: Path) -> ConnectionFile:
     try:
         mode = path.stat().st_mode
         data = json.loads(path.read_text(encoding="utf-8"))
-        known = {name: data[name] for name in ConnectionFile.__slots__ if name in data}
+        known = {name: data[name] for name in ConnectionFile.__match_args__ if name in data}
         info = ConnectionFile(**known)
     except (OSError, ValueError, TypeError) as error:
         message = f"{path} is no connection file of an rpcnb server ({type(error).__name__})"

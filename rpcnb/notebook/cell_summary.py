@@ -6,11 +6,11 @@ Everything in it is known on this side: nothing is sent for it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from IPython.display import display
 
+from rpcnb.core.frozen import frozen
 from rpcnb.core.visible import visible
 from rpcnb.manager import manager
 from rpcnb.notebook.displays import counted, quiet
@@ -54,7 +54,7 @@ def figures_of(remote: Remote) -> Figures:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """What one cell did to one session."""
 

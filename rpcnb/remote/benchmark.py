@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from rpcnb.core.frozen import frozen
 
 if TYPE_CHECKING:
     from rpcnb.remote.function import RemoteFunction
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BenchmarkResult:
     """What was measured, in seconds per call."""
 

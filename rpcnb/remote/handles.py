@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
 from rpcnb.core.dtype import short_spelling
+from rpcnb.core.frozen import frozen
 from rpcnb.core.values import ArrayRef, FunctionRef, IteratorRef, ModuleRef, ObjectRef
 from rpcnb.session.space import array_nbytes
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rpcnb.core.values import Ref
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandleRow:
     """One handle."""
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from rpcnb.core.frozen import frozen
 from rpcnb.core.values import ArrayRef, Handle, TypeCode
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ Array: TypeAlias = Any
 Block: TypeAlias = tuple[int | slice, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ArrayDescription:
     """What is known about an array without its data."""
 

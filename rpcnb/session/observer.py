@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from rpcnb.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from rpcnb.core.values import CallbackRef, Value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallOptions:
     """How a call is to be run."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref as weak
 
 from rpcnb.core.dtype import element_count, itemsize_of, short_spelling
 from rpcnb.core.errors import InvalidHandle
 from rpcnb.core.events import EVENTS, HandleFreed, HandleIssued
+from rpcnb.core.frozen import frozen
 from rpcnb.core.values import ArrayRef, Handle, ModuleRef, ObjectRef, Ref
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def live_ref(session: RPCSession, handle: int) -> RPCObjectRef | None:
     return None if owner is None else owner()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoteSpace:
     """Remote memory: what the data pointer of an array here stands for.
 

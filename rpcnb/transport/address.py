@@ -8,9 +8,9 @@ The forms people type (``host:port``, ``local:``) are turned into these further 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from rpcnb.core.errors import AddressError
+from rpcnb.core.frozen import frozen
 
 EXAMPLES = {
     "tcp": "tcp://127.0.0.1:4000",
@@ -29,7 +29,7 @@ _NOT_IN_HOST = re.compile(r"[\s@\[\]:\x00-\x1f]")
 _MAX_PORT = 65535
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Address:
     """A parsed address; parts that the text does not have are empty."""
 

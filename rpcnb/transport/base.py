@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from rpcnb.core.deadline import NEVER, Deadline
+from rpcnb.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ Bytes: TypeAlias = bytes | bytearray | memoryview
 bytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credentials:
     """Who is at the other end, as the kernel saw it when the connection was made."""
 

@@ -22,13 +22,14 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import AddressError, ConnectError, TransportError, TransportTimeout
+from rpcnb.core.frozen import frozen
 from rpcnb.core.limits import KIB
 from rpcnb.transport.address import EXAMPLES, Address
 from rpcnb.transport.base import Backend
@@ -68,7 +69,7 @@ class SshBackend(Backend):
         raise AddressError(message)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What the other side says of its server."""
 

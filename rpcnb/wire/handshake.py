@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import hmac
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from hashlib import sha256
 from secrets import token_bytes
@@ -39,6 +39,7 @@ from rpcnb.core.errors import (
     LocalProtocolError,
     RemoteProtocolError,
 )
+from rpcnb.core.frozen import frozen
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Intent(IntEnum):
     """End the process of a session whose call does not stop."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Agreement:
     """What both ends know when the handshake is done."""
 

@@ -6,7 +6,7 @@ import json
 import re
 import signal
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from rpcnb.core.errors import (
     TransportError,
     WorkerDied,
 )
+from rpcnb.core.frozen import frozen
 from rpcnb.core.visible import visible
 from rpcnb.endpoint.client.socket_session import SocketSession
 from rpcnb.endpoint.credentials import (
@@ -76,7 +77,7 @@ PLANNED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """What a user's URL says."""
 

@@ -11,10 +11,11 @@ import os
 import socket
 import threading
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rpcnb.core.frozen import frozen
 from rpcnb.endpoint.credentials import is_running, runtime_folder, write_private
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ DOOR = "heirs"
 """Name of the socket in a zygote's folder, at which the next broker knocks."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Estate:
     """What the next broker needs."""
 

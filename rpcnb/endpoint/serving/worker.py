@@ -9,12 +9,13 @@ import signal
 import tempfile
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import ConnectionClosed, TransportError
+from rpcnb.core.frozen import compile_all, frozen
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.endpoint.greeting import PIECE
 from rpcnb.endpoint.serving.rehearsal import rehearse
@@ -54,7 +55,7 @@ LEASE = 24 * 3600.0
 """Seconds for which it waits for anybody when its client detached."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Service:
     """What a server offers to each of its sessions."""
 
@@ -111,6 +112,7 @@ class Crew:
             os.dup2(nothing.fileno(), 0)
         if service.limits.session_memory or not service.device_backends:
             limit_memory(service.limits.session_memory)  # the others map what they do not use
+        compile_all()
         if service.open_next is None and not service.device_backends:
             self._rehearse()
             self._stage = Stage(service, "", self._interrupter, self._end_soon)

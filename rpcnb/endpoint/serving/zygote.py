@@ -31,10 +31,10 @@ import sys
 import time
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
 from rpcnb.core.errors import ConnectionClosed, TransportError
+from rpcnb.core.frozen import frozen
 from rpcnb.endpoint.serving.estate import listen_for_heirs
 from rpcnb.session.processes import end_group, group_of
 from rpcnb.transport.descriptor import receive_descriptor, send_descriptor
@@ -66,7 +66,7 @@ _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 """Looked up once, not by each worker."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ticket:
     """What a worker is told about the session it is to run."""
 
@@ -88,7 +88,7 @@ class Ticket:
 
     def to_note(self) -> bytes:
         """Return it as it travels."""
-        return json.dumps({name: getattr(self, name) for name in self.__slots__}).encode()
+        return json.dumps({name: getattr(self, name) for name in self.__match_args__}).encode()
 
     @classmethod
     def from_note(cls, note: bytes) -> Ticket:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import AddressError, HandshakeError, TransportTimeout
+from rpcnb.core.frozen import frozen
 from rpcnb.endpoint.tvm.session import TVMSession
 from rpcnb.endpoint.tvm.tracker import Tracker
 from rpcnb.transport import registry as transports
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 EXAMPLE = "tvm://192.168.1.20:9090?key=rasp4"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TVMAddress:
     """What a ``tvm://`` URL says."""
 

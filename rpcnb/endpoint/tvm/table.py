@@ -5,11 +5,11 @@ A number that was never given out, or was given back, is an error of that one re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, TypeAlias
 
 from rpcnb.core.errors import InvalidHandle, LimitExceeded
+from rpcnb.core.frozen import frozen
 from rpcnb.core.limits import DEFAULT_LIMITS
 from rpcnb.core.values import OWNED_REFS, Ref
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rpcnb.session.base import RPCSession
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Offer:
     """A function of the front itself, which the session does not have."""
 
@@ -29,7 +29,7 @@ class Offer:
     """Given back to the session together with it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SystemLibrary:
     """The module that TVM clients know as what is linked into the server: all its functions."""
 

@@ -5,9 +5,9 @@ Both have the same greeting, packets and version string. The server's first answ
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rpcnb.core.frozen import frozen
 from rpcnb.wire.tvm import old_values, values
 from rpcnb.wire.tvm.values import Reader, TVMPointer
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rpcnb.wire.tvm.values import TVMValue
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dialect:
     """One of them."""
 

@@ -1,0 +1,122 @@
+"""`frozen` makes what ``dataclass(frozen=True, slots=True)`` makes."""
+
+from __future__ import annotations
+
+from dataclasses import (
+    FrozenInstanceError,
+    asdict,
+    field,
+    fields,
+    make_dataclass,
+    replace,
+)
+from inspect import signature
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from rpcnb.core.frozen import compile_all, frozen
+
+NAMES = st.lists(st.from_regex(r"f_[a-z_]{0,4}", fullmatch=True), min_size=1, unique=True)
+
+
+@frozen
+class Place:
+    """Where something is."""
+
+    host: str
+    port: int = 9090
+    secret: str = field(default="s", repr=False)
+    tags: list[str] = field(default_factory=list)
+    kind = "no field"
+
+    def shown(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def test_an_object_is_made_from_positions_names_and_defaults() -> None:
+    place = Place("a", tags=["x"])
+    assert (place.host, place.port, place.secret, place.tags) == ("a", 9090, "s", ["x"])
+    assert place.shown() == "a:9090"
+    assert Place("a").tags == []
+    assert Place("a").tags is not Place("a").tags
+    assert str(signature(Place)).startswith("(host, port=9090, secret='s'")
+
+
+@pytest.mark.parametrize("arguments", [(), ("a", 1, "s", [], 5)])
+def test_arguments_that_do_not_fit_are_refused_by_name(arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(TypeError, match=r"Place\.__init__\(\)"):
+        Place(*arguments)
+
+
+def test_no_field_can_be_set_deleted_or_added() -> None:
+    place = Place("a")
+    with pytest.raises(FrozenInstanceError, match="cannot assign to field 'port'"):
+        place.port = 1  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError, match="cannot delete field 'port'"):
+        del place.port
+    with pytest.raises(FrozenInstanceError, match="cannot assign to field 'other'"):
+        place.other = 1  # type: ignore[attr-defined]
+    assert not hasattr(place, "__dict__")
+
+
+def test_a_repr_leaves_out_what_is_hidden() -> None:
+    assert repr(Place("a", 1)) == "Place(host='a', port=1, tags=[])"
+
+
+def test_it_is_a_dataclass_to_those_who_ask() -> None:
+    place = Place("a", 1)
+    assert replace(place, port=2) == Place("a", 2)
+    assert asdict(place) == {"host": "a", "port": 1, "secret": "s", "tags": []}
+    match place:
+        case Place(host, port):
+            assert (host, port) == ("a", 1)
+
+
+def test_objects_of_two_classes_are_never_equal() -> None:
+    @frozen
+    class Other:
+        host: str
+
+    @frozen
+    class Another:
+        host: str
+
+    assert Other("a") != Another("a")
+    assert Other("a") == Other("a")
+    assert hash(Other("a")) == hash(Other("a"))
+
+
+def test_all_can_be_compiled_before_the_first_object() -> None:
+    @frozen
+    class Later:
+        first: int
+
+    before = Later.__init__
+    compile_all()
+    assert Later.__init__ is not before
+    made = Later.__init__
+    assert Later(1) == Later(first=1)
+    assert Later.__init__ is made
+
+
+@given(NAMES, st.lists(st.integers() | st.text() | st.floats(allow_nan=False)), st.data())
+def test_whatever_the_fields_it_does_as_dataclass_does(
+    names: list[str], values: list[object], data: st.DataObject
+) -> None:
+    values = (values * len(names))[: len(names)] if values else list(range(len(names)))
+    defaults = data.draw(st.integers(0, len(names)))
+    described = [
+        (name, object) if i < len(names) - defaults else (name, object, field(default=values[i]))
+        for i, name in enumerate(names)
+    ]
+    usual: Any = make_dataclass("Made", described, frozen=True)
+    ours: Any = frozen(make_dataclass("Made", described, init=False, repr=False, eq=False))
+    count = data.draw(st.integers(len(names) - defaults, len(names)))
+    expected, made = usual(*values[:count]), ours(*values[:count])
+    assert repr(made) == repr(expected)
+    assert made == ours(*values[:count])
+    assert hash(made) == hash(ours(*values[:count]))
+    assert [f.name for f in fields(made)] == [f.name for f in fields(expected)]
+    assert asdict(made) == asdict(expected)
