@@ -25,7 +25,8 @@ def frozen(cls: type[T]) -> type[T]:
     `default_factory` work as in `dataclasses`.
     """
     cls = dataclass(init=False, repr=False, eq=False, slots=True)(cls)
-    values = attrgetter(*(each.name for each in fields(cls)))  # type: ignore[arg-type]
+    names = [each.name for each in fields(cls)]  # type: ignore[arg-type]
+    values = attrgetter(*names) if names else type  # without fields all are equal
 
     def __init__(self: object, *args: object, **kwargs: object) -> None:  # noqa: N807
         _compile_init(cls)
@@ -38,7 +39,8 @@ def frozen(cls: type[T]) -> type[T]:
         return hash(values(self))
 
     for function in (__init__, __eq__, __hash__, __repr__, __setattr__, __delattr__):
-        setattr(cls, function.__name__, function)
+        if function.__name__ not in cls.__dict__:  # as in `dataclasses`, its own comes first
+            setattr(cls, function.__name__, function)
     _uncompiled.add(cls)
     return cls
 
@@ -52,12 +54,11 @@ def compile_all() -> None:
 def _compile_init(cls: Any) -> None:
     """Give a class ``__init__(self, a, b=…)``, which fills the slots without `__setattr__`."""
     known: dict[str, Any] = {"_MISSING": MISSING}
-    parameters, lines = [], []
+    parameters, lines = [], ["    pass\n"]
     for each in fields(cls):
         name, value = each.name, each.name
-        known[f"_set_{name}"] = cls.__dict__[
-            name
-        ].__set__  # the slot's: faster than object.__setattr__
+        # The slot's own method is faster than `object.__setattr__`.
+        known[f"_set_{name}"] = cls.__dict__[name].__set__
         if each.default_factory is not MISSING:
             known[f"_make_{name}"] = each.default_factory
             value = f"_make_{name}() if {name} is _MISSING else {name}"

@@ -65,6 +65,27 @@ def test_a_repr_leaves_out_what_is_hidden() -> None:
     assert repr(Place("a", 1)) == "Place(host='a', port=1, tags=[])"
 
 
+def test_a_class_keeps_its_own_methods() -> None:
+    @frozen
+    class Shown:
+        host: str
+
+        def __repr__(self) -> str:
+            return f"<{self.host}>"
+
+    assert repr(Shown("a")) == "<a>"
+
+
+def test_a_class_may_have_no_fields() -> None:
+    @frozen
+    class Nothing:
+        pass
+
+    assert repr(Nothing()) == f"{Nothing.__qualname__}()"
+    assert Nothing() == Nothing()
+    assert hash(Nothing()) == hash(Nothing())
+
+
 def test_it_is_a_dataclass_to_those_who_ask() -> None:
     place = Place("a", 1)
     assert replace(place, port=2) == Place("a", 2)
