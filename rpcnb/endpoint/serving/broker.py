@@ -150,6 +150,7 @@ class Broker:
         """Shake hands with one peer and do what it came for."""
         deadline = Deadline.after(self._limits.preauth_seconds)
         stranger, peer, kept = transport, _place(transport), False
+        escort: Callable[[], None] | None = None
         try:
             handshake = ServerHandshake(
                 self._keyring.find, self._name, limits=self._limits, channel=transport.channel
@@ -157,7 +158,7 @@ class Broker:
             exchange(transport, handshake, "proved", deadline)
             self._strangers.leave(transport)
             self._note_arrival(stranger, handshake.request)
-            transport = self._staff.portable(transport)
+            transport, escort = self._staff.portable(transport)
             kept = self._receive(transport, handshake)
         except (ProtocolError, TransportError) as error:
             if isinstance(error, AuthenticationError):
@@ -170,6 +171,8 @@ class Broker:
             self._strangers.leave(stranger)
             if not kept:
                 transport.close()
+        if escort is not None:
+            escort()
 
     def _note_arrival(self, transport: Transport, request: Agreement) -> None:
         self.audit.write(

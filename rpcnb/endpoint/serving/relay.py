@@ -23,6 +23,8 @@ CARRIED_AT_ONCE = 256 * KIB
 class Relay:
     """Two threads, one for each direction; they end when either side has closed.
 
+    One is its own, and carries inwards; the other one is who made it, and calls `carry_out`.
+
     Parameters
     ----------
     outer : Transport
@@ -33,20 +35,17 @@ class Relay:
         self._outer = outer
         self._inner, self.portable = unix_pair()
         """`portable` is the connection from now on, with a descriptor to hand over."""
-        self._threads = [
-            threading.Thread(target=carry, name="rpcnb-relay", daemon=True)
-            for carry in (self._carry_in, self._carry_out)
-        ]
-        for thread in self._threads:
-            thread.start()
+        inward = threading.Thread(target=self._carry_in, name="rpcnb-relay", daemon=True)
+        self._threads = [inward, threading.current_thread()]
+        inward.start()
 
     def _carry_in(self) -> None:
         """Carry what the peer says; its end is the worker's end of stream."""
         if self._carry(self._outer, self._inner):
             self._inner.close()
 
-    def _carry_out(self) -> None:
-        """Carry what the worker says.  Its last words are carried when it reads no more."""
+    def carry_out(self) -> None:
+        """Carry what the worker says until it ends.  Its last words are carried when it reads no more."""
         self._carry(self._inner, self._outer)
         self._outer.close()
         self._inner.close()

@@ -68,9 +68,13 @@ class Staff(ABC):
             The functions to be served could not be loaded.
         """
 
-    def portable(self, transport: Transport) -> Transport:
-        """Return a connection that `hire` can take, for one that has been greeted."""
-        return transport
+    def portable(self, transport: Transport) -> tuple[Transport, Callable[[], None]]:
+        """Return a connection that `hire` can take, for one that has been greeted, and its escort.
+
+        What is said on it may not reach the peer before the caller's thread calls the escort, which
+        returns when the connection has ended that it goes along with.
+        """
+        return transport, _go_nowhere
 
     @abstractmethod
     def hire(self, ticket: Ticket, transport: Transport) -> int:
@@ -225,13 +229,13 @@ class ProcessStaff(Staff):
         for session_id in self._working:  # the zygote was killed, and they with it
             self.on_end(session_id, -signal.SIGTERM)
 
-    def portable(self, transport: Transport) -> Transport:
+    def portable(self, transport: Transport) -> tuple[Transport, Callable[[], None]]:
         """Put a relay before what has more to it than a descriptor."""
         if not transport.channel:
-            return transport
+            return super().portable(transport)
         relay = Relay(transport)
         self._relays.add(relay)
-        return relay.portable
+        return relay.portable, relay.carry_out
 
     def hire(self, ticket: Ticket, transport: Transport) -> int:
         """Hand the connection to a fresh worker."""
@@ -397,6 +401,10 @@ class ThreadStaff(Staff):
 
 def ignore_absence(session_id: str, gone: bool) -> None:  # noqa: FBT001 -- as its type says
     """Stand in until the broker takes the staff over."""
+
+
+def _go_nowhere() -> None:
+    """Stand in where a connection needs no escort."""
 
 
 def _not_yet(transport: Transport, ticket: Ticket) -> None:

@@ -132,10 +132,10 @@ class Crew:
 
         `folder` is where its work folder is made when it needs one; further connections come through `door`.
         """
-        from rpcnb.session.processes import limit_processes
-
         service = self._service
         if service.limits.session_processes:
+            from rpcnb.session.processes import limit_processes
+
             limit_processes(
                 service.limits.session_processes, ticket.session_id, service.process_group
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from queue import Queue
 
 import pytest
 
@@ -17,10 +18,19 @@ from rpcnb.transport.unix import unix_pair
 def ends():
     """Give the peer's end, the worker's end and what is between them."""
     peer, outer = unix_pair()
-    relay = Relay(outer)
+    made: Queue[Relay] = Queue()
+
+    def go_along() -> None:
+        relay = Relay(outer)
+        made.put(relay)
+        relay.carry_out()
+
+    escort = Background(go_along)
+    relay = made.get(timeout=PATIENCE)
     yield peer, relay.portable, relay
     for end in (peer, relay.portable):
         end.close()
+    escort.result()
     assert relay.join(PATIENCE)
 
 

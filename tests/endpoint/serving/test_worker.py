@@ -6,7 +6,6 @@ import queue
 import socket
 import struct
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -154,7 +153,7 @@ def test_a_connection_that_was_reset_on_its_way_to_a_session_does_not_shut_its_d
                 here.close()
                 with pytest.raises(ConnectionResetError):
                     there.recv(1)
-            send_descriptor(door, there.fileno(), replace(TICKET, epoch=epoch).to_note())
+            send_descriptor(door, there.fileno(), TICKET._replace(epoch=epoch).to_note())
             there.close()
             transport, number = taken.get(timeout=WAIT)
             assert number == epoch

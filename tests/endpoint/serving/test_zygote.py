@@ -11,7 +11,6 @@ import signal
 import socket
 import sys
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -63,9 +62,7 @@ def hire(control, epoch: int = 1) -> socket.socket:
     here, there = socket.socketpair()
     here.settimeout(WAIT)
     with there:
-        send_descriptor(
-            control, there.fileno(), json.dumps(asdict(replace(TICKET, epoch=epoch))).encode()
-        )
+        send_descriptor(control, there.fileno(), TICKET._replace(epoch=epoch).to_note())
     return here
 
 
@@ -182,7 +179,7 @@ def test_a_living_worker_is_handed_further_connections_and_a_dead_one_none(tmp_p
             pid = hear(reports)["pid"]
             for epoch in (2, 3):
                 with hire(control, epoch) as here:
-                    assert json.loads(here.recv(4096))["epoch"] == epoch
+                    assert Ticket.from_note(here.recv(4096)).epoch == epoch
             os.kill(pid, signal.SIGKILL)
             assert hear(reports)["code"] == -signal.SIGKILL
             with hire(control, 4) as here:
