@@ -68,7 +68,7 @@ class Turns(ABC):
         self._careful = False
         self._bell = threading.Lock()
         self._bell.acquire()
-        self._background: threading.Thread | None = None
+        self._has_background = False
         self._cut: threading.Event | None = None
         """There while there is no transport; set when there is one again, or never will be."""
 
@@ -88,11 +88,12 @@ class Turns(ABC):
 
     def ensure_background(self) -> None:
         """Start the background reader, unless it runs."""
-        if self._background is None:
-            self._background = threading.Thread(
-                target=self._run_background, name="rpcnb-reader", daemon=True
-            )
-            self._background.start()
+        if not self._has_background:
+            self._has_background = True
+            self._start_background()
+
+    def _start_background(self) -> None:
+        threading.Thread(target=self._run_background, name="rpcnb-reader", daemon=True).start()
 
     def wait(self, pending: Pending, deadline: Deadline = NEVER) -> None:
         """Wait until the request is answered, serving calls made in its service meanwhile.

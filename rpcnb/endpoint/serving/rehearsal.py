@@ -10,7 +10,6 @@ from __future__ import annotations
 import socket
 import sys
 import tempfile
-import threading
 from typing import TYPE_CHECKING
 
 from rpcnb.endpoint.serving.stage import ASKED_FOR_FIRST
@@ -52,13 +51,6 @@ def rehearse(make_stage: Callable[[], Stage], play: Play) -> None:
                     near.send(frame)
                 ticket = Ticket.from_note(Ticket("0" * 32, "", 1).to_note())
                 play(adopt(far.detach()), ticket, folder, stage)
-            thread = threading.Thread(target=_be_started)  # as each worker starts some
-            thread.start()
-            thread.join()
-
-
-def _be_started() -> None:
-    """End at once."""
 
 
 def _what_is_said(stage: Stage) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _thread import start_new_thread
 from threading import get_ident
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,10 @@ class ServingConnection(Connection):
         super().__init__(transport, protocol, dispatcher)
         self._dispatcher = dispatcher
         self._at_once = dispatcher.at_once
+
+    def _start_background(self) -> None:
+        # Not as a `threading.Thread`: making one has a fresh worker copy 40 pages, and takes 0.2 ms.
+        start_new_thread(self._run_background, ())
 
     def serve(self, work: DueQueue) -> None:
         """Wait for work, and do it, on this thread until the connection ends."""

@@ -8,6 +8,7 @@ import shutil
 import signal
 import tempfile
 import threading
+from _thread import start_new_thread
 from contextlib import suppress
 from dataclasses import field, replace
 from functools import partial
@@ -168,7 +169,7 @@ class Crew:
     def _open_to_others(self, door: socket.socket, post: Post) -> Away:
         """Let SIGTERM end the session in an orderly way, and other connections come in."""
         self._on_term.post = post
-        threading.Thread(target=_attend, args=(door, post), name="rpcnb-door", daemon=True).start()
+        start_new_thread(_attend, (door, post))  # as `ServingConnection` does, for the same reason
         return partial(_tell_away, door)
 
 
