@@ -13,10 +13,12 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from hypothesis import settings
 
@@ -50,6 +52,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path in named:
             item.add_marker("reliability")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[object]:
+    """Have the workers of a test that took too long say where they are: the next section shows it."""
+    if call.excinfo is not None and "Timeout" in str(call.excinfo.value):
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error, OSError):
+                if tells_stacks(process.pid):
+                    process.send_signal(signal.SIGQUIT)
+        threading.Event().wait(GRACE)
+    return (yield)
+
+
+def tells_stacks(pid: int) -> bool:
+    """Tell whether a process has something to do on SIGQUIT, which ends others."""
+    status = Path(f"/proc/{pid}/status").read_text("utf-8")
+    (caught,) = re.findall(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)
+    return bool(int(caught, 16) >> (signal.SIGQUIT - 1) & 1)
 
 
 @pytest.hookimpl(trylast=True)

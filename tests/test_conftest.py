@@ -52,3 +52,29 @@ def test_a_tidy_test_passes_all_checks(with_our_conftest: pytest.Pytester) -> No
             assert not eventually(lambda: False, timeout=0.01)
     """)
     with_our_conftest.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+def test_a_test_that_takes_too_long_shows_where_the_processes_are_that_it_started(
+    with_our_conftest: pytest.Pytester,
+) -> None:
+    with_our_conftest.makepyfile("""
+        import os, signal, threading
+        from rpcnb.endpoint.serving.worker import tell_stacks_when_asked
+        started = []
+        def wait_for_nobody():
+            threading.Event().wait(60)
+        def test_slow():
+            child = os.fork()
+            if not child:
+                tell_stacks_when_asked()
+                wait_for_nobody()
+            started.append(child)
+            threading.Event().wait(60)
+        def teardown_module():
+            os.kill(started[0], signal.SIGKILL)
+            os.waitpid(started[0], 0)
+    """)
+    result = with_our_conftest.runpytest_subprocess(
+        "-p", "no:cacheprovider", "-o", "timeout=1", "--timeout-method=signal"
+    )
+    result.stdout.fnmatch_lines(["*in wait_for_nobody*"])

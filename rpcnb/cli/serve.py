@@ -35,7 +35,8 @@ examples:
   rpcnb serve lab_functions.py --tvm-port 9190 --key lab     for TVM clients, too
   rpcnb serve lab_functions.py --tvm-port 9190 --key lab --tracker 127.0.0.1:9191
 
-SIGTERM and Ctrl-C end it in an orderly way, a second Ctrl-C at once.
+SIGTERM and Ctrl-C end it in an orderly way, a second Ctrl-C at once. SIGQUIT to the process of a
+session ("pid" in remote.stats()) writes what its threads do to standard error; it goes on.
 """
 TVM_WORKER = "rpcnb.endpoint.tvm.worker"
 """What serves TVM clients: loaded with the functions, it does not cost each worker 20 ms."""

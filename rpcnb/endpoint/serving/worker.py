@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import shutil
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from rpcnb.transport.base import Transport
 
 LOG = logging.getLogger("rpcnb.worker")
+STDERR = 2
 STOPPING = "the server is stopping"
 LAST_WORDS = 10.0
 """Seconds a peer gets to take the first step when its session could not be opened."""
@@ -109,6 +111,7 @@ class Crew:
         self._interrupter.install()
         CAPTURE.install_for_good()
         tqdm_hook.install()
+        tell_stacks_when_asked()
         with open(os.devnull, "rb") as nothing:  # noqa: PTH123 -- no Path needed
             os.dup2(nothing.fileno(), 0)
         if service.limits.session_memory or not service.device_backends:
@@ -189,6 +192,15 @@ class OnTerm:
             os._exit(0)
         # On a thread of its own: closing interrupts the call on this one, in the middle of the closing.
         threading.Thread(target=post.close, args=(STOPPING,), name="rpcnb-close").start()
+
+
+def tell_stacks_when_asked() -> None:
+    """Let SIGQUIT write what each thread does to the server's log, whatever that is, and go on.
+
+    Where the system has it: not on Windows.
+    """
+    if hasattr(faulthandler, "register"):
+        faulthandler.register(signal.SIGQUIT, file=STDERR, all_threads=True)
 
 
 def _nothing(*_: object) -> None:
