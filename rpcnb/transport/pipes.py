@@ -9,6 +9,10 @@ The socket stays open beside the pipes: it says who is at the other end, and wak
 waits for room when either side closes. A receiver blocks in the system call itself, as it costs
 nothing; closing wakes it with a byte through its own pipe, which Linux lets one open again by its
 place in ``/proc``. Elsewhere the socket is kept.
+
+A thread may have let go of the interpreter's lock on its way into that system call, and not be in it
+yet. So a pipe is closed when the last thread has left it, and not before: else its number would become
+the next connection's, and the late thread would take what is said there.
 """
 
 from __future__ import annotations
@@ -107,6 +111,24 @@ def consider(transport: Transport, timeout: float | None) -> Transport:
         return piped
 
 
+class _End(io.FileIO):
+    """An end of a pipe, owned, which is closed when nobody refers to it any more.
+
+    A bound method that is being called is a reference, too.
+    """
+
+    def __init__(self, number: int, mode: str) -> None:
+        super().__init__(number, mode, closefd=False)
+
+    def __del__(self) -> None:
+        os.close(self.fileno())
+
+
+_CLOSED = io.FileIO(os.devnull)
+"""Stands in for both ends of a connection that was closed, and says so."""
+_CLOSED.close()
+
+
 class PipeTransport(StreamTransport):
     """A connection of two pipes.
 
@@ -125,10 +147,11 @@ class PipeTransport(StreamTransport):
         os.set_blocking(writing, False)  # of this end alone: who waits for room must be woken
         with suppress(OSError):
             fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, CAPACITY)
-        self._reader = io.FileIO(reading, "rb")
-        self._writer = io.FileIO(writing, "wb")
-        self._read = self._reader.readinto
-        self._write = self._writer.write
+        self._use(_End(reading, "rb"), _End(writing, "wb"))
+
+    def _use(self, reader: io.FileIO, writer: io.FileIO) -> None:
+        self._reader, self._read = reader, reader.readinto
+        self._writer, self._write = writer, writer.write
 
     # Unpacking, not calling, on purpose: see `stream`.
 
@@ -157,20 +180,23 @@ class PipeTransport(StreamTransport):
             self._settle(error, (data,), start)
 
     def _transmit(self, group: Sequence[Bytes]) -> int:
+        writer = self._writer  # keeps it open
         try:
-            (count,) = map(os.writev, (self._writer.fileno(),), (group,))
+            (count,) = map(os.writev, (writer.fileno(),), (group,))
         except BlockingIOError:
-            self._wait_for_room()
+            self._wait_for_room(writer)
             return 0
         except (OSError, ValueError) as error:
+            del writer  # the error's traceback would keep it open, too
             self._fail(error)
         self.bytes_sent += count
         return count
 
-    def _wait_for_room(self) -> None:
+    def _wait_for_room(self, writer: io.FileIO) -> None:
         poll = select.poll()
+        writing = writer.fileno()
         try:
-            writing, line = self._writer.fileno(), self._line.fileno()
+            line = self._line.fileno()
             poll.register(writing, select.POLLOUT)
             poll.register(line, 0)  # its end is always told
         except (OSError, ValueError) as error:
@@ -186,8 +212,9 @@ class PipeTransport(StreamTransport):
         if self._closed:
             raise ConnectionClosed(self._closed_here())
         poll = select.poll()
+        reader = self._reader  # keeps it open
         try:
-            poll.register(self._reader.fileno(), select.POLLIN)
+            poll.register(reader.fileno(), select.POLLIN)
         except ValueError:
             return True  # closed meanwhile: `receive_into` says so
         return bool(poll.poll(None if timeout is None else timeout * 1000))
@@ -212,16 +239,14 @@ class PipeTransport(StreamTransport):
                 os.write(again, b"\0")
             finally:
                 os.close(again)
-        self._reader.close()
-        self._writer.close()
+        self._use(_CLOSED, _CLOSED)
 
     def detach(self) -> int:
         """Give the socket away and close the pipes: for a forked child, which uses neither."""
         if self._closed:
             raise ConnectionClosed(self._closed_here())
         self._closed = True
-        self._reader.close()
-        self._writer.close()
+        self._use(_CLOSED, _CLOSED)
         return self._line.detach()
 
     @property

@@ -169,3 +169,17 @@ def test_a_forked_child_gives_its_copies_up_without_an_end(pair):
 def test_connecting_by_the_unix_scheme_alone_gives_no_pipes(tmp_path):
     with listen(f"unix://{tmp_path}/new/rpcnb.sock") as listener, connect(listener.url) as near:
         assert type(near) is not PipeTransport
+
+
+def test_a_number_is_nobody_elses_while_a_thread_is_on_its_way_into_a_receive(pair) -> None:
+    near, _ = pair
+    number, on_its_way = near.fileno(), near._read
+    near.close()
+    others = [os.pipe() for _ in range(3)]
+    assert number not in {end for pipe in others for end in pipe}
+    assert on_its_way(bytearray(1)) == 1  # what wakes those who wait, and nobody else's
+    del on_its_way
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(number)
+    for end in (end for pipe in others for end in pipe):
+        os.close(end)
