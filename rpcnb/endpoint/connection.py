@@ -12,6 +12,7 @@ import logging
 from collections import deque
 from contextlib import suppress
 from itertools import count
+from threading import Event, get_ident
 from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import (
@@ -182,7 +183,7 @@ class Connection(Resuming):
             ring(self._bell)
         if self.reason is not None:  # looked at after storing, as `end` stores before it looks
             self.pending.pop(pending.id, None)
-            raise self.reason.with_traceback(None)  # else each caller's frames stay in it
+            raise self.why_closed()
 
     def send_request(self, pending: Pending, message: Message) -> None:
         """Send the message of a pending request; on failure the request is forgotten."""
@@ -337,6 +338,13 @@ class Connection(Resuming):
             self.post(Goodbye(reason, keep=keep))
         self.end(ConnectionClosed(reason or "this side closed the connection"))
 
+    def forget(self, reason: Exception) -> None:
+        """End in a forked child: nobody is told, and no lock is taken that another thread may hold."""
+        self._told = Event()
+        self._told.set()
+        self.reason = reason
+        self.pending.clear()
+
     def end(self, error: Exception, last_words: Goodbye | None = None) -> None:
         """Close because of `error`: every open request is told, once.  Idempotent.
 
@@ -346,7 +354,7 @@ class Connection(Resuming):
         with self._ending:
             if self.reason is not None:
                 return
-            self.reason = error
+            self.reason, self._ender = error, get_ident()
         if words is not None:
             with suppress(LocalProtocolError):  # it has said goodbye itself
                 self.outbox.send(words)

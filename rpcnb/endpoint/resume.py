@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from abc import abstractmethod
 from functools import partial
+from threading import get_ident
 from typing import TYPE_CHECKING, Protocol
 
 from rpcnb.core.errors import (
@@ -73,6 +74,8 @@ class Resuming(Turns):
         """How often it went on over another transport."""
         self._receive_into = transport.receive_into
         self._told = threading.Event()
+        self._ender = 0
+        """The thread that ended it."""
         self._ending = threading.RLock()  # a signal handler may come upon its own thread in `end`
         self._going_on = threading.Lock()
         self._given_up = ""
@@ -82,6 +85,13 @@ class Resuming(Turns):
         self.transport = transport
         self._receive_into = transport.receive_into
         self.outbox.begin(transport)
+
+    def why_closed(self) -> Exception:
+        """Return what to raise of a connection that has ended; waits for who is finding out why."""
+        if self._ender != get_ident():
+            self._told.wait(LONGEST_AUTOPSY)
+        assert self.reason is not None  # it has ended
+        return self.reason.with_traceback(None)  # else each caller's frames stay in it
 
     @abstractmethod
     def end(self, error: Exception) -> None:

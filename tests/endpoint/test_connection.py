@@ -12,6 +12,7 @@ from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import ConnectionClosed, ErrorInfo, TransportTimeout
 from rpcnb.session.base import CallStatus
 from rpcnb.session.observer import CallObserver
+from rpcnb.testing.transport_suite import Background
 from rpcnb.wire.base import State
 from rpcnb.wire.messages import (
     CallFunc,
@@ -231,6 +232,29 @@ def test_a_reader_waits_while_another_thread_finds_out_why_it_ended(link) -> Non
     assert asked.is_set()
     assert str(pending.value) == "found out: cut"
     assert busy < 0.1, "it kept trying to read"
+
+
+def test_a_request_that_comes_too_late_is_told_what_the_others_are(link) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def find_out(reason: Exception) -> Exception:
+        with pytest.raises(ConnectionClosed, match=r"^cut$"):  # whoever finds out does not wait
+            link.client.open_request()
+        asked.set()
+        assert answer.wait(SOON)
+        link.client.reason = ConnectionClosed(f"found out: {reason}")
+        return link.client.reason
+
+    link.client_owner.on_closed = find_out  # type: ignore[method-assign]
+    ending = Background(lambda: link.client.end(ConnectionClosed("cut")))
+    assert asked.wait(SOON)
+    late = Background(link.client.open_request)
+    assert late.blocks()
+    answer.set()
+    with pytest.raises(ConnectionClosed, match="found out: cut"):
+        late.result()
+    ending.result()
+    assert link.client.pending == {}
 
 
 def test_an_error_of_our_own_ends_the_connection_instead_of_hanging_it(link, caplog) -> None:

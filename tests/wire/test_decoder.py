@@ -34,6 +34,8 @@ def tuples(depth: int) -> bytes:
     return b"\x91" + inner
 
 
+MANY = [x for k in range(1, 100_001) for x in (k * (2**61 - 1) % 2**64, 0)]
+"""What a map of so many keys is made of, that differ but have few hashes."""
 COLLIDING = [k * (2**61 - 1) for k in range(1, 4097)]
 
 BOMBS = {
@@ -46,6 +48,7 @@ BOMBS = {
     "long bytes": b"\xc6\xff\xff\xff\xff",
     "long extension": b"\xc9\xff\xff\xff\xff\x05",
     "tuples in tuples": tuples(500),
+    "map of 100,000 colliding keys": b"\x91\xdf\x00\x01\x86\xa0" + b"".join(map(pack, MANY)),
     "colliding keys": content(
         Code.PAIRS, [[x for k in COLLIDING[i::8] for x in (k, 0)] for i in range(8)]
     ),

@@ -33,9 +33,8 @@ class KillingSession(AskingSession):
 
     def kill(self) -> None:
         """End the process over there, by way of its server."""
-        reason = self._connection.reason
-        if reason is not None:
-            raise reason
+        if self._connection.reason is not None:
+            raise self._connection.why_closed()
         if self._kill is None:
             super().kill()
             return

@@ -165,7 +165,7 @@ class SocketCopies(AskingSession):
     ) -> None:
         """Copy between the user's memory and shared memory: nothing is sent."""
         if self._connection.reason is not None:
-            raise self._connection.reason.with_traceback(None)
+            raise self._connection.why_closed()
         self._settle(array)
         if EVENTS.subscriptions or len(source) > STEP:
             with self._shield:

@@ -411,10 +411,11 @@ class SocketSession(SocketCopies, KillingSession, QueueingSession, RelayingSessi
     def forget(self) -> None:
         """Be closed in a forked child, where the connection is the parent's."""
         connection = self._connection
-        connection.reason = SessionClosed(
-            f"the session with {self.name} belongs to the process that was forked; connect anew here"
+        connection.forget(
+            SessionClosed(
+                f"the session with {self.name} belongs to the process that was forked; connect anew here"
+            )
         )
-        connection.pending.clear()
         self.memory.close()
         with suppress(NotImplementedError, TransportError):  # in memory, or closed before
             os.close(connection.transport.detach())
