@@ -197,9 +197,12 @@ def importing(names: str) -> Figures:
 
 
 def first_call(server: dict[str, Any]) -> Figures:
-    """Time a process from its start to the end of its first call."""
+    """Time a process, which needs NumPy, from its start to the end of its first call.
+
+    NumPy is imported by name, as in the other libraries' processes: rpcnb does so for the first array.
+    """
     code = (
-        "import sys, rpcnb; "
+        "import sys, numpy, rpcnb; "
         "rpcnb.connect(sys.stdin.read()).get_function('bench.nothing')(); print(flush=True)"
     )
     return time_process(code, server["file"])

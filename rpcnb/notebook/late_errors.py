@@ -22,7 +22,7 @@ def settle() -> None:
     failures: list[Exception] = []
     for remote in list(manager.sessions.values()):
         try:
-            remote.arrays.settle()
+            remote.settle()
         except KeyboardInterrupt:
             message = "interrupted: the array operations in flight were stopped"
             failures.append(RemoteCancelled(message, confirmed=False))

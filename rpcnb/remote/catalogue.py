@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -65,6 +64,8 @@ class FunctionCatalogue(Mapping[str, RemoteFunction]):
 
     def near(self, name: str) -> tuple[str, ...]:
         """Return at most three names that look like `name`, the likeliest first."""
+        import difflib
+
         lowered = name.lower()
         same = [known for known in self._infos if known.lower().endswith(f".{lowered}")]
         close = difflib.get_close_matches(name, self._infos, n=3, cutoff=0.6)

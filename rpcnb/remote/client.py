@@ -10,22 +10,13 @@ from rpcnb.core.answers import expect
 from rpcnb.core.device import Device
 from rpcnb.core.errors import FunctionNotFound, InvalidHandle
 from rpcnb.core.values import ArrayRef, FunctionRef, IteratorRef, ModuleRef, ObjectRef
-from rpcnb.remote import files, progress
-from rpcnb.remote.array import RemoteArray
-from rpcnb.remote.array_calls import ArrayCalls
-from rpcnb.remote.batch import Batch
+from rpcnb.remote import progress
 from rpcnb.remote.catalogue import FunctionCatalogue, FunctionTree, read_info
 from rpcnb.remote.creation import Creation
-from rpcnb.remote.device import RemoteDevice
 from rpcnb.remote.function import RemoteFunction
-from rpcnb.remote.handles import HandleTable
-from rpcnb.remote.importable import public_place
-from rpcnb.remote.iterator import RemoteGenerator
 from rpcnb.remote.lasting import Lasting
-from rpcnb.remote.module import RemoteModule
-from rpcnb.remote.object import RemoteObject
 from rpcnb.remote.output import print_output
-from rpcnb.remote.proxy import HandleProxy
+from rpcnb.remote.proxy import HandleProxy, imported_at_first
 from rpcnb.session.space import RPCObjectRef, live_ref, live_refs
 
 if TYPE_CHECKING:
@@ -33,17 +24,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from rpcnb.remote.array_calls import ArrayCalls
+    from rpcnb.remote.batch import Batch
+    from rpcnb.remote.device import RemoteDevice
     from rpcnb.remote.files import OnProgress, RemoteFile
+    from rpcnb.remote.handles import HandleTable
+    from rpcnb.remote.module import RemoteModule
     from rpcnb.remote.progress import ProgressView
     from rpcnb.session.base import RPCSession
 
 HandleProxy.by_ref.update(
     {
-        ArrayRef: RemoteArray,
+        ArrayRef: imported_at_first(ArrayRef, "rpcnb.remote.array", "RemoteArray"),
         FunctionRef: RemoteFunction,
-        IteratorRef: RemoteGenerator,
-        ModuleRef: RemoteModule,
-        ObjectRef: RemoteObject,
+        IteratorRef: imported_at_first(IteratorRef, "rpcnb.remote.iterator", "RemoteGenerator"),
+        ModuleRef: imported_at_first(ModuleRef, "rpcnb.remote.module", "RemoteModule"),
+        ObjectRef: imported_at_first(ObjectRef, "rpcnb.remote.object", "RemoteObject"),
     }
 )
 
@@ -84,8 +80,7 @@ class Remote(Lasting, Creation):
         self.functions = FunctionCatalogue(self)
         """Name -> `RemoteFunction`; as fetched by the last `refresh`."""
         self.batching: Batch | None = None  # the block that collects calls now
-        self.arrays = ArrayCalls(self)
-        """Runs the operations of this side's arrays."""
+        self._arrays: ArrayCalls | None = None
         self.refresh()
 
     # --- functions ------------------------------------------------------------------------------
@@ -124,10 +119,12 @@ class Remote(Lasting, Creation):
         PermissionDenied
             The server does not allow this one; the error names those it allows.
         """
+        from rpcnb.remote.module import RemoteModule
+
         module = self.builtin("rpcnb.load_module")(name)
         return expect(module, RemoteModule, "a module")
 
-    # --- calls, devices -------------------------------------------------------------------------
+    # --- calls, devices, arrays -----------------------------------------------------------------
 
     def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Call over there what is imported here: ``remote.call(scipy.signal.welch, a)``.
@@ -146,6 +143,8 @@ class Remote(Lasting, Creation):
         TypeError
             No function of a module.
         """
+        from rpcnb.remote.importable import public_place
+
         place, name = public_place(function)
         key = f"{place}.{name}"
         twin = self._builtins.get(key)
@@ -157,11 +156,37 @@ class Remote(Lasting, Creation):
 
     def batch(self) -> Batch:
         """Send the calls and array operations of a ``with`` block together; see `Batch`."""
+        from rpcnb.remote.batch import Batch
+
         return Batch(self)
 
     def device(self, name: str | Device = "cpu:0") -> RemoteDevice:
         """Return a device, having asked whether it exists."""
+        from rpcnb.remote.device import RemoteDevice
+
         return RemoteDevice(self, Device.parse(name))
+
+    @property
+    def arrays(self) -> ArrayCalls:
+        """Runs the operations of this side's arrays; made for the first of them."""
+        if self._arrays is None:
+            from rpcnb.remote.array_calls import ArrayCalls
+
+            with self._lock:
+                if self._arrays is None:
+                    self._arrays = ArrayCalls(self)
+        return self._arrays
+
+    def settle(self) -> None:
+        """Wait for the array operations that were sent ahead.
+
+        Raises
+        ------
+        RemoteError
+            One of them failed.
+        """
+        if self._arrays is not None:
+            self._arrays.settle()
 
     # --- files ----------------------------------------------------------------------------------
 
@@ -193,6 +218,8 @@ class Remote(Lasting, Creation):
         PermissionDenied
             The name leads out of the work folder.
         """
+        from rpcnb.remote import files
+
         return files.upload(self, source, target, on_progress)
 
     def download(
@@ -218,10 +245,14 @@ class Remote(Lasting, Creation):
         bytes or Path
             The content, or where it was written.
         """
+        from rpcnb.remote import files
+
         return files.download(self, name, to, on_progress)
 
     def listdir(self, path: str = "") -> list[RemoteFile]:
         """List a folder of the session's work folder: name, is_dir, nbytes."""
+        from rpcnb.remote import files
+
         return files.listdir(self, path)
 
     def remove(self, name: str) -> None:
@@ -233,6 +264,8 @@ class Remote(Lasting, Creation):
     @property
     def handles(self) -> HandleTable:
         """What the session holds for this side, our own helpers left out; sends nothing."""
+        from rpcnb.remote.handles import HandleTable
+
         ours = {function.handle for function in tuple(self._builtins.values())}
         return HandleTable(
             self.arrays.row_of(owner)
@@ -332,7 +365,7 @@ class Remote(Lasting, Creation):
         RemoteError
             Of an array operation that nobody has waited for since; it is closed all the same.
         """
-        self._close(self.arrays.settle)
+        self._close(self.settle)
 
     def _close(self, before: Callable[[], None] | None) -> None:
         with self._lock:
@@ -362,7 +395,7 @@ class Remote(Lasting, Creation):
 
     def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
         # An error that is on its way says more than what it left in flight.
-        self._close(self.arrays.settle if kind is None else None)
+        self._close(self.settle if kind is None else None)
 
     # --- for the proxies ------------------------------------------------------------------------
 

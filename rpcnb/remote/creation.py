@@ -1,26 +1,25 @@
-"""How arrays come to be over there: uploaded, made, drawn at random, or by the array API standard."""
+"""How arrays come to be over there: uploaded, made, drawn at random, or by the array API standard.
+
+NumPy, and what arrays can do, are imported for the first of them.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-import numpy as np
-
-from rpcnb.array.random import RandomNamespace
 from rpcnb.core.answers import expect
 from rpcnb.core.device import Device
 from rpcnb.core.values import DenseArray
-from rpcnb.remote.array import RemoteArray
-from rpcnb.remote.transfer import raw_bytes
-from rpcnb.session.dtypes import to_dtype
 from rpcnb.session.space import RPCObjectRef
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
     from rpcnb.array.namespace import ArrayNamespace
+    from rpcnb.array.random import RandomNamespace
     from rpcnb.core.values import ArrayRef
+    from rpcnb.remote.array import RemoteArray
     from rpcnb.remote.array_calls import ArrayCalls
     from rpcnb.remote.client import Remote
     from rpcnb.remote.function import RemoteFunction
@@ -33,7 +32,11 @@ class Creation(ABC):
     """The part of a `Remote` that makes arrays.  Thread-safe."""
 
     session: RPCSession
-    arrays: ArrayCalls
+
+    @property
+    @abstractmethod
+    def arrays(self) -> ArrayCalls:
+        """Runs the operations of arrays."""
 
     @abstractmethod
     def builtin(self, name: str) -> RemoteFunction:
@@ -60,6 +63,11 @@ class Creation(ABC):
         EncodeError
             An object dtype.
         """
+        import numpy as np
+
+        from rpcnb.remote.transfer import raw_bytes
+        from rpcnb.session.dtypes import to_dtype
+
         source = np.asarray(x)
         element = source.dtype if dtype is None else np.dtype(dtype)
         if element == source.dtype and source.flags.c_contiguous:
@@ -71,9 +79,13 @@ class Creation(ABC):
         return array
 
     def empty(
-        self, shape: Shape, dtype: DTypeLike = np.float64, device: str | Device = "cpu:0"
+        self, shape: Shape, dtype: DTypeLike = "float64", device: str | Device = "cpu:0"
     ) -> RemoteArray:
         """Make an uninitialised array."""
+        import numpy as np
+
+        from rpcnb.session.dtypes import to_dtype
+
         shape = (shape,) if isinstance(shape, int) else tuple(map(int, shape))
         where = Device.parse(device)
         api = self.session.get_device_api(where)
@@ -81,17 +93,19 @@ class Creation(ABC):
         return self._own(api.alloc_data(where, shape, to_dtype(np.dtype(dtype))))
 
     def _own(self, ref: ArrayRef) -> RemoteArray:
+        from rpcnb.remote.array import RemoteArray
+
         # This is the rest of a `Remote`, which the array keeps.
         return RemoteArray(cast("Remote", self), RPCObjectRef(self.session, ref))
 
     def zeros(
-        self, shape: Shape, dtype: DTypeLike = np.float64, device: str | Device = "cpu:0"
+        self, shape: Shape, dtype: DTypeLike = "float64", device: str | Device = "cpu:0"
     ) -> RemoteArray:
         """Make an array of zeros; no data moves."""
         return self._create("zeros", shape, dtype, device)
 
     def ones(
-        self, shape: Shape, dtype: DTypeLike = np.float64, device: str | Device = "cpu:0"
+        self, shape: Shape, dtype: DTypeLike = "float64", device: str | Device = "cpu:0"
     ) -> RemoteArray:
         """Make an array of ones; no data moves."""
         return self._create("ones", shape, dtype, device)
@@ -127,6 +141,10 @@ class Creation(ABC):
         device: str | Device,
         fill: object = None,
     ) -> RemoteArray:
+        import numpy as np
+
+        from rpcnb.remote.array import RemoteArray
+
         if isinstance(shape_or_args, int):
             shape_or_args = (shape_or_args,)
         element = None if dtype is None else np.dtype(dtype)
@@ -137,6 +155,8 @@ class Creation(ABC):
     @property
     def random(self) -> RandomNamespace:
         """Random generators over there: ``remote.random.default_rng(1).normal(size=1000)``."""
+        from rpcnb.array.random import RandomNamespace
+
         return RandomNamespace(self.arrays)
 
     @property

@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from rpcnb.core.errors import EncodeError, InvalidHandle
 from rpcnb.core.values import PLAIN_TYPES, FunctionInfo, FunctionRef
-from rpcnb.remote.benchmark import TimeEvaluator
-from rpcnb.remote.device import RemoteStream
-from rpcnb.remote.future import RemoteFuture
 from rpcnb.remote.observer import BlockingObserver
 from rpcnb.remote.output import give_warnings
 from rpcnb.remote.proxy import HandleProxy
@@ -22,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rpcnb.core.values import Value
+    from rpcnb.remote.benchmark import TimeEvaluator
     from rpcnb.remote.client import Remote
+    from rpcnb.remote.device import RemoteStream
+    from rpcnb.remote.future import RemoteFuture
     from rpcnb.session.space import RPCObjectRef
 
 
@@ -174,6 +174,8 @@ class RemoteFunction(HandleProxy):
         Where the remote function has a parameter called ``stream``, ``timeout`` or ``echo``, the
         argument is the function's; the option is then given with `options`.
         """
+        from rpcnb.remote.future import RemoteFuture
+
         remote, options, echo = self._remote, self._options, False
         lent: Lent = NOTHING_LENT
         values: Sequence[Value] = args
@@ -229,6 +231,8 @@ class RemoteFunction(HandleProxy):
         TimeEvaluator
             Called with the function's arguments, it returns a `BenchmarkResult`.
         """
+        from rpcnb.remote.benchmark import TimeEvaluator
+
         make = self._remote.builtin("rpcnb.time_evaluator")
         return TimeEvaluator(make(self, number, repeat, min_repeat_ms), self.__name__)
 
@@ -252,6 +256,8 @@ class RemoteFunction(HandleProxy):
             options = replace(options, timeout=float(timeout))
         if stream is None:
             return options
+        from rpcnb.remote.device import RemoteStream
+
         if isinstance(stream, RemoteStream):
             if stream.remote.session is not self._remote.session:
                 raise InvalidHandle(f"{stream!r} is of another session", reason="foreign")

@@ -7,7 +7,6 @@ import re
 import sys
 import warnings
 from collections import deque
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import RemoteWarning
@@ -66,6 +65,8 @@ def read_warning(text: str) -> Warning:
     Only builtin categories are used; any other becomes a `RemoteWarning` that names it. The place
     over there is added to the message.
     """
+    from pathlib import PurePath
+
     match = _WARNING.match(text)
     if match is None:
         return RemoteWarning(text.strip())

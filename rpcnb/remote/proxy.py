@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Self
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from rpcnb.core.errors import InvalidHandle
 from rpcnb.remote import pins
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rpcnb.core.values import Ref, Value
     from rpcnb.remote.client import Remote
     from rpcnb.session.space import RPCObjectRef
@@ -62,18 +65,10 @@ class Proxy(ABC):
 
 
 class HandleProxy(Proxy):
-    """Holds one handle, which is freed when the last proxy that shares its owner is collected.
+    """Holds one handle, which is freed when the last proxy that shares its owner is collected."""
 
-    Subclasses name the class of ref they stand for: ``class RemoteArray(HandleProxy)``.
-    """
-
-    by_ref: ClassVar[dict[type, type[HandleProxy]]] = {}
-    """Class of a ref -> class of its proxy."""
-
-    def __init_subclass__(cls, *, ref: type | None = None) -> None:
-        super().__init_subclass__()
-        if ref is not None:
-            HandleProxy.by_ref[ref] = cls
+    by_ref: ClassVar[dict[type, Callable[[Remote, RPCObjectRef], HandleProxy]]] = {}
+    """Class of a ref -> class of its proxy, or what imports that and makes one."""
 
     def __init__(self, remote: Remote, owner: RPCObjectRef) -> None:
         self._remote = remote
@@ -132,3 +127,17 @@ class HandleProxy(Proxy):
     def _where(self) -> str:
         """Return the end of a repr."""
         return f"on {self._remote.name}" + (" (freed)" if self.freed else "")
+
+
+def imported_at_first(ref: type, module: str, name: str) -> Callable[..., HandleProxy]:
+    """Return what makes proxies of a class that is imported for the first, and takes its place then.
+
+    A client's first call needs none of them, and they are a third of the imports of all.
+    """
+
+    def make(*args: Any) -> HandleProxy:
+        proxy: type[HandleProxy] = getattr(import_module(module), name)
+        HandleProxy.by_ref[ref] = proxy
+        return proxy(*args)
+
+    return make

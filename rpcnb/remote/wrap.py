@@ -6,12 +6,11 @@ refused says what to write instead.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, TypeAlias
-
-import numpy as np
 
 from rpcnb.core.device import Device
 from rpcnb.core.errors import CodecError, EncodeError, ImplicitTransferError
@@ -27,7 +26,6 @@ from rpcnb.core.values import (
     Value,
 )
 from rpcnb.remote.proxy import HandleProxy, Proxy
-from rpcnb.session.dtypes import to_dtype, to_numpy_dtype
 from rpcnb.session.space import RPCObjectRef
 
 if TYPE_CHECKING:
@@ -146,6 +144,12 @@ def _lower_container(
 
 def _lower_numpy(value: object) -> Value:
     """Return the value for something of NumPy's, or None."""
+    if "numpy" not in sys.modules:  # then it is nothing of NumPy's, which takes long to import
+        return None
+    import numpy as np
+
+    from rpcnb.session.dtypes import to_dtype
+
     if isinstance(value, np.ndarray):
         if isinstance(value, np.ma.MaskedArray):
             raise EncodeError("a masked array cannot cross; pass its data and its mask")
@@ -225,12 +229,22 @@ def _lift(  # noqa: PLR0911 -- one for each kind of value
                 for key, item in value.items()
             }
         case DenseArray():
-            # Copied: the buffer may belong to whoever received it, and the result is writable.
-            array = np.frombuffer(value.data, to_numpy_dtype(value.dtype)).reshape(value.shape)
-            return array[()] if value.is_scalar else array.copy()
+            return _lift_array(value)
         case DTypeValue():
+            from rpcnb.session.dtypes import to_numpy_dtype
+
             return to_numpy_dtype(value.dtype)
         case CallbackRef():
             return lent[value.handle]
         case _:
             return value
+
+
+def _lift_array(value: DenseArray) -> object:
+    import numpy as np
+
+    from rpcnb.session.dtypes import to_numpy_dtype
+
+    # Copied: the buffer may belong to whoever received it, and the result is writable.
+    array = np.frombuffer(value.data, to_numpy_dtype(value.dtype)).reshape(value.shape)
+    return array[()] if value.is_scalar else array.copy()

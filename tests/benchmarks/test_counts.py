@@ -8,6 +8,8 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import subprocess
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -32,6 +34,10 @@ SUBMITTED_TOGETHER = 4
 """How many of a thousand submitted calls go out in one system call."""
 SUBMITTED_OBJECTS = 6
 """Objects of a submitted call and its future that the cycle collector looks at."""
+FIRST_CALL_MODULES = 98
+"""Modules of rpcnb that a client has imported when its first call has returned: 0.2 ms each."""
+NOT_FOR_A_FIRST_CALL = {"numpy", "statistics", "difflib"}
+"""What others import, or what is for arrays, measurements and misspelt names."""
 WORKER_GARBAGE = 5
 """Objects of a call that only the cycle collector finds: a pause of 60 µs every 700 of them."""
 
@@ -50,6 +56,21 @@ def null_call(counted: CountedRemote) -> Callable[[], object]:
     nothing = counted.remote.get_function("bench.nothing")
     nothing()
     return nothing
+
+
+def test_a_first_call_imports_nothing_that_it_does_not_need() -> None:
+    code = (
+        "import sys, rpcnb; "
+        "rpcnb.connect(sys.stdin.read()).get_function('bench.nothing')(); print(*sys.modules)"
+    )
+    with server("benchmarks.serve", cores=[]) as started:
+        client = [sys.executable, "-c", code]
+        output = subprocess.run(
+            client, input=started["file"], capture_output=True, text=True, check=True, timeout=30
+        ).stdout
+    modules = set(output.split())
+    assert not modules & NOT_FOR_A_FIRST_CALL
+    assert sum(name.startswith("rpcnb") for name in modules) <= FIRST_CALL_MODULES
 
 
 def frames(counts: Counts) -> tuple[int, int]:
