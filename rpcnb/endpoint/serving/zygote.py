@@ -38,6 +38,7 @@ from rpcnb.core.errors import ConnectionClosed, TransportError
 from rpcnb.endpoint.serving.estate import listen_for_heirs
 from rpcnb.session.processes import end_group, group_of
 from rpcnb.transport.descriptor import receive_descriptor, send_descriptor
+from rpcnb.wire.codec import pack, unpack_scalars
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,12 +91,12 @@ class Ticket(NamedTuple):
 
     def to_note(self) -> bytes:
         """Return it as it travels."""
-        return json.dumps(self).encode()
+        return pack(list(self))
 
     @classmethod
     def from_note(cls, note: bytes) -> Ticket:
-        """Read what `to_note` wrote."""
-        return cls._make(json.loads(note))
+        """Read what `to_note` wrote: as a message is read, by what a worker needs in any case."""
+        return cls(*unpack_scalars(note))
 
 
 class Spare(NamedTuple):
