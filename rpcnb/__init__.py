@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from rpcnb.array.scipy_fft import fft_backend as fft_backend
     from rpcnb.array.synchrony import set_sync_mode as set_sync_mode, sync_mode as sync_mode
+    from rpcnb.core.cancelled import RemoteCancelled as RemoteCancelled
     from rpcnb.core.device import Device as Device
     from rpcnb.core.errors import (
         AddressError as AddressError,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
         PermissionDenied as PermissionDenied,
         ProtocolError as ProtocolError,
         QuotaExceeded as QuotaExceeded,
-        RemoteCancelled as RemoteCancelled,
         RemoteError as RemoteError,
         RemoteInterrupted as RemoteInterrupted,
         RemoteProtocolError as RemoteProtocolError,
@@ -91,12 +91,13 @@ _PUBLIC = {
     "rpcnb.array.policy": "implicit_transfers set_implicit_transfers",
     "rpcnb.array.scipy_fft": "fft_backend",
     "rpcnb.array.synchrony": "set_sync_mode sync_mode",
+    "rpcnb.core.cancelled": "RemoteCancelled",
     "rpcnb.core.device": "Device",
     "rpcnb.core.errors": """
         AddressError ArrayMismatch AuthenticationError CodecError ConnectError ConnectionClosed
         DeadlineExceeded DecodeError DeviceError EncodeError FunctionNotFound HandshakeError
         ImplicitTransferError IntegrityError InvalidHandle LeakedHandleWarning LimitExceeded LocalProtocolError
-        OutcomeUnknown PermissionDenied ProtocolError QuotaExceeded RemoteCancelled RemoteError
+        OutcomeUnknown PermissionDenied ProtocolError QuotaExceeded RemoteError
         RemoteInterrupted RemoteProtocolError RemoteWarning RpcnbError RpcnbWarning
         SessionClosed SessionError SessionTaken TransportError TransportTimeout WorkerDied
     """,

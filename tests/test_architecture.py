@@ -81,7 +81,7 @@ RULES = {
     "manager.py": Rule("core session remote"),
     # the secret that a person types into a notebook is kept where the endpoint keeps its own
     "notebook": Rule(
-        "array core.events core.errors core.frozen core.version core.visible manager remote endpoint.client.connect endpoint.credentials",
+        "array core.cancelled core.events core.errors core.frozen core.version core.visible manager remote endpoint.client.connect endpoint.credentials",
         NUMPY | JUPYTER,
         never="socket",
     ),

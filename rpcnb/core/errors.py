@@ -31,7 +31,7 @@
     │   └── PermissionDenied          (also PermissionError) the server does not allow it
     ├── RemoteError                   .type_name .message .remote_traceback .hops
     │   └── RemoteValueError, …       (also ValueError, …) see `remote_error_class`
-    ├── RemoteCancelled               (also concurrent.futures.CancelledError)
+    ├── RemoteCancelled               (also concurrent.futures.CancelledError) in `rpcnb.core.cancelled`
     ├── DeadlineExceeded              (also TimeoutError)
     └── OutcomeUnknown                the connection went before the outcome was known
     RemoteInterrupted                 (a KeyboardInterrupt) the stop button, confirmed over there
@@ -45,7 +45,6 @@ working. Nothing below ``remote/`` retries or swallows, except finalizers.
 
 from __future__ import annotations
 
-import concurrent.futures
 from dataclasses import field, replace
 from functools import cache
 
@@ -231,14 +230,6 @@ class PermissionDenied(SessionError, PermissionError):
 
 
 # --- how a call can end, other than with a result ----------------------------------------------
-
-
-class RemoteCancelled(RpcnbError, concurrent.futures.CancelledError):
-    """The call was cancelled; `confirmed` says whether the server said so."""
-
-    def __init__(self, message: str = "the call was cancelled", *, confirmed: bool = False) -> None:
-        super().__init__(message)
-        self.confirmed = confirmed
 
 
 class DeadlineExceeded(RpcnbError, TimeoutError):

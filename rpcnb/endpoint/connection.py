@@ -8,7 +8,6 @@ runs a call, the background thread reads on, and sees CANCEL and PING.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from contextlib import suppress
 from itertools import count
@@ -23,7 +22,7 @@ from rpcnb.core.errors import (
 )
 from rpcnb.endpoint.handler import PeerDetached
 from rpcnb.endpoint.outbox import Outbox
-from rpcnb.endpoint.pending import Pending, ring
+from rpcnb.endpoint.pending import Pending, log, ring
 from rpcnb.endpoint.resume import Resuming
 from rpcnb.session.base import CallCallback, CallStatus
 from rpcnb.session.observer import NO_OBSERVER, CallObserver
@@ -62,7 +61,6 @@ if TYPE_CHECKING:
     from rpcnb.wire.base import Prepared, WireProtocol
     from rpcnb.wire.messages import Short
 
-LOG = logging.getLogger("rpcnb.connection")
 # Looking a member up in its class takes as long as a small function.
 _RETURNED, _RETURN, _CALL_FUNC = CallStatus.RETURN, Kind.RETURN, Kind.CALL_FUNC
 SEND_AHEAD = 1 << 20
@@ -267,8 +265,8 @@ class Connection(Resuming):
                     self._on_return(arrived)  # a short one
                 else:
                     self._serve_short_call(arrived)  # type: ignore[arg-type] # likewise
-        except Exception as error:
-            LOG.exception("an error of our own ends the connection")
+        except Exception as error:  # noqa: BLE001 -- it is told
+            log().exception("an error of our own ends the connection")
             self._refuse(error)
 
     def _refuse(self, error: Exception) -> None:

@@ -14,9 +14,7 @@ import binascii
 import hmac
 import json
 import os
-import secrets
 import stat
-import tempfile
 import time
 from dataclasses import asdict, field
 from hashlib import sha256
@@ -64,7 +62,7 @@ class Key(bytes):
 
 def new_token() -> str:
     """Return a fresh secret as text."""
-    return token_of(secrets.token_bytes(SECRET_NBYTES))
+    return token_of(os.urandom(SECRET_NBYTES))
 
 
 def token_of(secret: bytes, fingerprint: str = "") -> str:
@@ -197,6 +195,8 @@ def write_connection_file(info: ConnectionFile, path: Path | None = None) -> Pat
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that only this user can read, in one step."""
+    import tempfile  # here, where few come: it takes 2 ms to import
+
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".rpcnb-")  # made with mode 0600
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +10,20 @@ from rpcnb.session.observer import NO_OBSERVER, CallObserver
 
 if TYPE_CHECKING:
     import threading
+    from logging import Logger
 
     from rpcnb.core.values import Value
     from rpcnb.endpoint.handler import Handler
     from rpcnb.wire.messages import CallFunc
 
-LOG = logging.getLogger("rpcnb.connection")
 _RETURNED = CallStatus.RETURN
+
+
+def log() -> Logger:
+    """Return where errors of our own are told; `logging` takes 2 ms to import, and few need it."""
+    from logging import getLogger
+
+    return getLogger("rpcnb.connection")
 
 
 class Pending:
@@ -86,8 +92,8 @@ class Pending:
         if self.callback is not None:
             try:
                 self.callback(status, value)
-            except Exception:  # it broke its promise; the thread that reads must go on
-                LOG.exception("a callback raised")
+            except Exception:  # noqa: BLE001 -- told; the thread that reads must go on
+                log().exception("a callback raised")
 
     def deliver(self, message: CallFunc) -> None:
         """Hand over a call that is to run on the waiting thread."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -99,7 +98,9 @@ class Comeback:
             except RpcnbError as failure:
                 self._connection.end(failure)
                 return
-            self._stopped.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- no secret
+            from random import uniform  # here, where few come: a client's first call does not wait
+
+            self._stopped.wait(pause * uniform(0.5, 1.0))  # noqa: S311 -- no secret
             longest = max(SHORT_PAUSE, (monotonic() - began) / 10)
             pause = min(2 * pause, longest, LONGEST_PAUSE)
 

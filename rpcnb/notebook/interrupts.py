@@ -20,7 +20,7 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from rpcnb.core.errors import RemoteCancelled
+from rpcnb.core.cancelled import RemoteCancelled
 
 if TYPE_CHECKING:
     from types import TracebackType

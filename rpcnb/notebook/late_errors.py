@@ -5,7 +5,7 @@ So the error of one that nobody waited for stands under the cell that made it.
 
 from __future__ import annotations
 
-from rpcnb.core.errors import RemoteCancelled
+from rpcnb.core.cancelled import RemoteCancelled
 from rpcnb.manager import manager
 
 

@@ -7,7 +7,8 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from rpcnb.core.errors import RemoteCancelled, WorkerDied
+from rpcnb.core.cancelled import RemoteCancelled
+from rpcnb.core.errors import WorkerDied
 from rpcnb.core.values import PLAIN_TYPES
 from rpcnb.remote.light_future import LightFuture
 from rpcnb.remote.observer import CollectingObserver

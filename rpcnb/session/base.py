@@ -18,7 +18,6 @@ during a call, and a `RunningCall` to stop it.
 
 from __future__ import annotations
 
-import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
@@ -28,7 +27,6 @@ from rpcnb.core.device import CPU
 from rpcnb.core.errors import (
     DeadlineExceeded,
     ErrorInfo,
-    RemoteCancelled,
     SessionError,
     describe_exception,
     rebuild_exception,
@@ -413,14 +411,23 @@ def run_and_call_back(work: Callable[[], Value], callback: CallCallback) -> None
     """Run `work` here and tell `callback` how it ended, unless by what is this thread's own."""
     try:
         value = work()
-    except RemoteCancelled:
-        callback(CallStatus.CANCELLED, None)
     except DeadlineExceeded:
         callback(CallStatus.DEADLINE, None)
     except Exception as error:  # noqa: BLE001 -- whatever it is, it goes to the callback
-        callback(CallStatus.EXCEPTION, describe_exception(error, traceback.format_exc()))
+        callback(*_failure(error))
     else:
         callback(CallStatus.RETURN, value)
+
+
+def _failure(error: Exception) -> tuple[CallStatus, Value]:
+    """Return what a callback is told of an error that is being handled."""
+    import traceback
+
+    from rpcnb.core.cancelled import RemoteCancelled
+
+    if isinstance(error, RemoteCancelled):
+        return CallStatus.CANCELLED, None
+    return CallStatus.EXCEPTION, describe_exception(error, traceback.format_exc())
 
 
 def raise_or_return(status: CallStatus, value: Value) -> Value:
@@ -431,6 +438,8 @@ def raise_or_return(status: CallStatus, value: Value) -> Value:
         assert isinstance(value, ErrorInfo)  # by the contract of CallStatus
         raise rebuild_exception(value)
     if status is CallStatus.CANCELLED:
+        from rpcnb.core.cancelled import RemoteCancelled
+
         message = "the call was cancelled, confirmed by the session that ran it"
         raise RemoteCancelled(message, confirmed=True)
     if status is CallStatus.DEADLINE:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rpcnb.core.cancelled import RemoteCancelled
 from rpcnb.core.device import CPU
 from rpcnb.core.errors import (
     DeadlineExceeded,
-    RemoteCancelled,
     RemoteInterrupted,
     SessionError,
     WorkerDied,

@@ -15,7 +15,6 @@ import socket
 import struct
 from contextlib import contextmanager
 from pathlib import Path
-from secrets import token_bytes
 from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import ConnectionClosed
@@ -47,7 +46,7 @@ class SideListener:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
-        self.key = token_bytes(KEY_NBYTES)
+        self.key = os.urandom(KEY_NBYTES)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with _shortened(self.path) as name:

@@ -28,7 +28,7 @@ from abc import ABC, abstractmethod
 from dataclasses import field
 from enum import IntEnum
 from hashlib import sha256
-from secrets import token_bytes
+from os import urandom  # what `secrets.token_bytes` gives, whose module imports much else
 from struct import Struct
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -355,7 +355,7 @@ class ServerHandshake(Handshake):
         self._server_name = server_name
         self._hello = _checked_nonce(nonce) + _prefixed(server_name)
         self._key = b""
-        self._nobodys = token_bytes(SECRET_NBYTES)
+        self._nobodys = urandom(SECRET_NBYTES)
         self._request: Agreement | None = None
         super().__init__(limits, channel)
 
@@ -458,7 +458,7 @@ def _checked_secret(secret: bytes) -> bytes:
 
 
 def _checked_nonce(nonce: bytes | None) -> bytes:
-    nonce = token_bytes(_NONCE_NBYTES) if nonce is None else nonce
+    nonce = urandom(_NONCE_NBYTES) if nonce is None else nonce
     if len(nonce) != _NONCE_NBYTES:
         raise ValueError(f"a nonce has {_NONCE_NBYTES} bytes")
     return nonce

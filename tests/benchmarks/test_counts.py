@@ -36,8 +36,16 @@ SUBMITTED_OBJECTS = 6
 """Objects of a submitted call and its future that the cycle collector looks at."""
 FIRST_CALL_MODULES = 98
 """Modules of rpcnb that a client has imported when its first call has returned: 0.2 ms each."""
-NOT_FOR_A_FIRST_CALL = {"numpy", "statistics", "difflib"}
-"""What others import, or what is for arrays, measurements and misspelt names."""
+NOT_FOR_A_FIRST_CALL = {
+    "numpy",
+    "concurrent.futures",
+    "logging",
+    "tempfile",
+    "random",
+    "statistics",
+    "difflib",
+}
+"""Modules of others that take milliseconds: for arrays, futures, errors, files and measurements."""
 WORKER_GARBAGE = 5
 """Objects of a call that only the cycle collector finds: a pause of 60 µs every 700 of them."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rpcnb.core.errors import RemoteCancelled
+from rpcnb.core.cancelled import RemoteCancelled
 from rpcnb.notebook.interrupts import show_cancelled, wake_on_signals
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rpcnb.core.errors import RemoteCancelled, SessionError
+from rpcnb.core.cancelled import RemoteCancelled
+from rpcnb.core.errors import SessionError
 from rpcnb.remote.progress import Progress
 
 if TYPE_CHECKING:

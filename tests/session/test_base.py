@@ -6,14 +6,9 @@ from typing import Any
 
 import pytest
 
+from rpcnb.core.cancelled import RemoteCancelled
 from rpcnb.core.device import CPU
-from rpcnb.core.errors import (
-    ConnectionClosed,
-    DeadlineExceeded,
-    ErrorInfo,
-    RemoteCancelled,
-    RemoteError,
-)
+from rpcnb.core.errors import ConnectionClosed, DeadlineExceeded, ErrorInfo, RemoteError
 from rpcnb.core.values import ArrayRef, FunctionInfo, FunctionRef, Handle
 from rpcnb.session.base import CallStatus, RPCSession, raise_or_return, run_and_call_back
 from rpcnb.session.observer import ENDED_CALL

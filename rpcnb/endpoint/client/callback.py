@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -38,6 +37,8 @@ def serve(connection: Connection, message: CallFunc, shield: InterruptShield) ->
             )
         connection.post(Return(message.id, value))
     except Exception as error:  # noqa: BLE001 -- whatever it is, the peer is told
+        import traceback
+
         connection.post(Raised(message.id, describe_exception(error, traceback.format_exc())))
     except BaseException as error:
         connection.post(Cancel(message.parent))

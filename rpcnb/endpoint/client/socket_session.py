@@ -15,7 +15,6 @@ from rpcnb.core.device import DeviceAttr
 from rpcnb.core.errors import (
     DeviceError,
     OutcomeUnknown,
-    RemoteCancelled,
     RemoteError,
     SessionClosed,
     SessionTaken,
@@ -220,6 +219,8 @@ class SocketSession(SocketCopies, KillingSession, QueueingSession, RelayingSessi
             finally:
                 watched.ended(pending.status, pending.value, orphaned=pending.orphaned)
         if pending.status is CallStatus.CANCELLED:  # by a view: here nobody asked
+            from rpcnb.core.cancelled import RemoteCancelled
+
             seconds = time.monotonic() - began
             message = f"{name} stopped after {seconds:.1f} s (confirmed by {self.name})"
             raise RemoteCancelled(message, confirmed=True)

@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from rpcnb.core.errors import InvalidHandle, RemoteCancelled
+from rpcnb.core.cancelled import RemoteCancelled
+from rpcnb.core.errors import InvalidHandle
 from rpcnb.core.values import CallbackRef, FunctionInfo, Handle
 from rpcnb.endpoint.client.callback import SERVING
 from rpcnb.session.base import CallStatus

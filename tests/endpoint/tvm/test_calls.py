@@ -7,7 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from rpcnb.core.errors import EncodeError, RemoteCancelled, RemoteError, SessionClosed
+from rpcnb.core.cancelled import RemoteCancelled
+from rpcnb.core.errors import EncodeError, RemoteError, SessionClosed
 from rpcnb.core.events import (
     EVENTS,
     CallChanged,
