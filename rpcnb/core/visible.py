@@ -9,7 +9,6 @@ never changed.
 from __future__ import annotations
 
 import re
-import unicodedata
 
 _HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 """Unicode categories of what is not seen, or moves what is: controls, bidirectional marks."""
@@ -26,6 +25,8 @@ def visible(text: object, keep: str = "\n\t") -> str:
     shown = str(text)
     if shown.isprintable():
         return shown
+    import unicodedata  # few come here
+
     return "".join(
         c
         if c in keep or unicodedata.category(c) not in _HIDDEN

@@ -88,9 +88,11 @@ class Remote(Lasting, Creation):
     def refresh(self) -> None:
         """Fetch the list of functions again."""
         try:
-            entries = expect(self.builtin("rpcnb.functions")(), list, "a list of functions")
+            ask = self.builtin("rpcnb.functions").lowered()
         except FunctionNotFound:  # another kind of server: its functions are found by name only
             entries = []
+        else:  # plain values: to look for what is to be lifted would take longer than the rest
+            entries = expect(self.session.call_func(ask), list, "a list of functions")
         self.functions = FunctionCatalogue(self, map(read_info, entries))
 
     @property

@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from rpcnb.core.errors import InvalidHandle
-from rpcnb.remote import pins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,11 +110,15 @@ class HandleProxy(Proxy):
         InvalidHandle
             It was freed.
         """
+        from rpcnb.remote import pins
+
         self.lowered()
         pins.pin(self._remote, self.owner, minutes)
 
     def unpin(self) -> None:
         """Keep it no longer than something here refers to it."""
+        from rpcnb.remote import pins
+
         pins.unpin(self._remote, self.owner)
 
     def __enter__(self) -> Self:

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,12 @@ import pytest
 
 from benchmarks.child import server
 from benchmarks.counts import CountedRemote, Counts, peak_bytes, python_calls
+from rpcnb import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from rpcnb import Remote
 
 MIB = 1024 * 1024
 SMALL = 64 * 1024
@@ -34,8 +38,10 @@ SUBMITTED_TOGETHER = 4
 """How many of a thousand submitted calls go out in one system call."""
 SUBMITTED_OBJECTS = 6
 """Objects of a submitted call and its future that the cycle collector looks at."""
-FIRST_CALL_MODULES = 98
+FIRST_CALL_MODULES = 96
 """Modules of rpcnb that a client has imported when its first call has returned: 0.2 ms each."""
+CONNECT_CALLS = 800
+"""Python functions of `rpcnb.connect` on the calling thread, where the server has a dozen functions."""
 NOT_FOR_A_FIRST_CALL = {
     "numpy",
     "concurrent.futures",
@@ -79,6 +85,18 @@ def test_a_first_call_imports_nothing_that_it_does_not_need() -> None:
     modules = set(output.split())
     assert not modules & NOT_FOR_A_FIRST_CALL
     assert sum(name.startswith("rpcnb") for name in modules) <= FIRST_CALL_MODULES
+
+
+def test_connecting_makes_two_requests_and_starts_one_thread() -> None:
+    with server("benchmarks.serve", cores=[]) as started:
+        connect(started["file"]).close()  # imports
+        remotes: list[Remote] = []
+        threads = threading.active_count()
+        functions = python_calls(lambda: remotes.append(connect(started["file"])))
+        with remotes[0] as remote:
+            assert threading.active_count() <= threads + 1
+            assert remote.session.statistics()["frames_sent"] == 2
+            assert functions <= CONNECT_CALLS
 
 
 def frames(counts: Counts) -> tuple[int, int]:

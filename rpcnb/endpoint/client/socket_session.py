@@ -44,7 +44,6 @@ from rpcnb.endpoint.credentials import place_of
 from rpcnb.endpoint.heartbeat import HEARTBEATS, Pulse, is_worthwhile
 from rpcnb.endpoint.recovery import TAKEN, Comeback
 from rpcnb.session.base import CallCallback, CallStatus, raise_or_return
-from rpcnb.session.hops import Hop, read_hops
 from rpcnb.session.observer import (
     DEFAULT_OPTIONS,
     NO_OBSERVER,
@@ -77,6 +76,7 @@ if TYPE_CHECKING:
     from rpcnb.endpoint.pending import Pending
     from rpcnb.endpoint.recovery import Reach
     from rpcnb.session.device_api import DeviceAPI
+    from rpcnb.session.hops import Hop
     from rpcnb.transport.base import Transport
     from rpcnb.wire.base import WireProtocol
     from rpcnb.wire.handshake import Agreement
@@ -329,6 +329,8 @@ class SocketSession(SocketCopies, KillingSession, QueueingSession, RelayingSessi
 
     def hops(self) -> tuple[Hop, ...]:
         """Measure the way to the next server, and ask it for those behind it."""
+        from rpcnb.session.hops import Hop, read_hops
+
         seconds = min(self.ping() for _ in range(3))  # the first may meet a process that sleeps
         first = Hop(self.name, place_of(self.url).removeprefix("tcp://"), seconds)
         try:
