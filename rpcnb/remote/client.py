@@ -89,10 +89,10 @@ class Remote(Lasting, Creation):
         """Fetch the list of functions again."""
         try:
             ask = self.builtin("rpcnb.functions").lowered()
+            # Plain values: to look for what is to be lifted would take longer than the rest.
+            entries = expect(self.session.call_func(ask), list, "a list of functions")
         except FunctionNotFound:  # another kind of server: its functions are found by name only
             entries = []
-        else:  # plain values: to look for what is to be lifted would take longer than the rest
-            entries = expect(self.session.call_func(ask), list, "a list of functions")
         self.functions = FunctionCatalogue(self, map(read_info, entries))
 
     @property
