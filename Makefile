@@ -8,6 +8,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RESULTS := benchmarks/results/last
+NATIVE := build/native
+AS_NATIVE := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(NATIVE):$(CURDIR)
 COVERED := $(addprefix tests/,core wire session endpoint tvm remote integration)
 TORCH := $(VENV)-torch
 # "+cpu": pip finds it where PyTorch's own index is configured, and nothing larger in its place.
@@ -16,7 +18,7 @@ TORCH_WHEEL ?= torch==2.13.0+cpu
 # An activated environment around us must not decide where pip installs or what Python imports.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 
-.PHONY: demo test test-nightly test-torch fuzz audit coverage lint bench bench-peers browser clean
+.PHONY: demo test test-nightly test-native test-torch fuzz audit coverage lint bench bench-peers browser clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.has-demo
@@ -56,8 +58,12 @@ lint: $(VENV)/.has-test
 	  $$sudo apt-get install -y -qq --no-install-recommends node-typescript; }
 	tsc --project tests/notebook/static
 
-bench: $(VENV)/.has-bench
-	$(BIN)/python -m benchmarks $(ARGS)
+# What is compiled, as compiled: the tests of all that goes through it.
+test-native: $(NATIVE)/.made $(VENV)/.has-test
+	$(AS_NATIVE) $(BIN)/python -m pytest tests/core/test_version.py tests/cli/test_version.py tests/wire tests/endpoint $(ARGS)
+
+bench: $(NATIVE)/.made $(VENV)/.has-bench
+	$(AS_NATIVE) $(BIN)/python -m benchmarks $(ARGS)
 
 # The views are tested in a real browser, their modules in node: installed where Debian's packages are.
 browser:
@@ -68,8 +74,8 @@ browser:
 	  $$sudo apt-get install -y -qq --no-install-recommends chromium nodejs; }
 
 # Beside other libraries, and what the repository shows of it: half an hour, on a quiet machine.
-bench-peers: $(VENV)/.has-bench
-	$(BIN)/python -m benchmarks --peers --json $(RESULTS).json --plot $(RESULTS).png $(ARGS)
+bench-peers: $(NATIVE)/.made $(VENV)/.has-bench
+	$(AS_NATIVE) $(BIN)/python -m benchmarks --peers --json $(RESULTS).json --plot $(RESULTS).png $(ARGS)
 	$(BIN)/python -m benchmarks.readme
 
 clean:
@@ -80,6 +86,13 @@ clean:
 $(VENV)/.made:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rpcnb needs Python 3.11 or newer; choose one with PYTHON=")'
 	$(PYTHON) -m venv --clear $(VENV)
+	touch $@
+
+# rpcnb as `HATCH_BUILD_HOOKS_ENABLE=1 pip install .` installs it, in a folder of its own: the editable
+# install of the environment stays what it is.
+$(NATIVE)/.made: hatch_build.py pyproject.toml $(shell find rpcnb -name '*.py') $(VENV)/.made
+	rm -rf $(NATIVE)
+	HATCH_BUILD_HOOKS_ENABLE=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(NATIVE) .
 	touch $@
 
 # One stamp for each extra of pyproject.toml, made again when that file changes.

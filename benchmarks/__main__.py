@@ -53,7 +53,8 @@ def main() -> int:
     note("")
     here = machine()
     print(
-        f"{here['cores']} cores, {here['system']}, Python {here['python']}, {asked.rounds} rounds\n"
+        f"{here['cores']} cores, {here['system']}, Python {here['python']}, rpcnb "
+        f"{'with' if here['compiled'] else 'without'} compiled modules, {asked.rounds} rounds\n"
     )
     print(table(results))
     if any(result.peers for result in results):

@@ -108,7 +108,11 @@ def everything(found: dict[str, Any]) -> str:
             )
         )
     machine = found["machine"]
-    where = f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}"
+    built = "with" if machine["compiled"] else "without"
+    where = (
+        f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}, rpcnb {built} "
+        "compiled modules"
+    )
     busy = f"; its load was {found['load']} before" if _busy(found) else ""
     return f"{where}, {found['rounds']} rounds{busy}.\n\n{markdown(rows)}"
 

@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.peers import PACKAGES
+from rpcnb.core.version import is_compiled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,6 +92,7 @@ def machine() -> dict[str, Any]:
         "architecture": platform.machine(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
+        "compiled": is_compiled(),
         "packages": {n: _version(n) for n in ("rpcnb", "numpy", "msgpack", *PACKAGES.values())},
     }
 

@@ -6,6 +6,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from rpcnb.core.version import is_compiled
+
 if TYPE_CHECKING:
     import argparse
 
@@ -28,7 +30,7 @@ def text() -> str:
 
 def run(_args: argparse.Namespace) -> int:
     """Show them."""
-    print(text())
+    print(text(), "with compiled modules" if is_compiled() else "without compiled modules")
     print(f"Python {platform.python_version()} on {platform.platform()}")
     for name in PARTS:
         try:

@@ -29,6 +29,7 @@ def test_the_results_name_no_path_and_no_host() -> None:
         "architecture",
         "system",
         "python",
+        "compiled",
         "packages",
     }
 

@@ -183,18 +183,21 @@ def test_ctrl_c_between_two_steps_leaves_no_call_that_nobody_holds(
     submit(session, "wait")
     assert door.entered.wait(SOON)
     outbox = session._connection.outbox
-    keep = outbox.keep
 
-    def interrupted(prepared: Prepared, most: int) -> bool:
-        if step == "after":
-            keep(prepared, most)
-        raise KeyboardInterrupt
+    class Interrupted:
+        def keep(self, prepared: Prepared, most: int) -> bool:
+            if step == "after":
+                outbox.keep(prepared, most)
+            raise KeyboardInterrupt
 
-    outbox.keep = interrupted
+        def __getattr__(self, name: str) -> object:
+            return getattr(outbox, name)
+
+    session._connection.outbox = Interrupted()
     started = Started()
     with pytest.raises(KeyboardInterrupt):
         session.async_call_func(note, (1,), {}, started.callback)
-    outbox.keep = keep
+    session._connection.outbox = outbox
     assert session.statistics()["calls_in_flight"] == 1
     door.open.set()
     assert session.call_func(note, (2,)) == 2

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import rpcnb
 from rpcnb.core.device import CPU, DeviceAttr
 from rpcnb.core.errors import PermissionDenied, RpcnbError
 from rpcnb.core.roles import Grant, Role
@@ -31,7 +30,7 @@ from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession
 from rpcnb.wire.messages import CallFunc, DeviceCall, Request
 
-SECURITY_MD = Path(rpcnb.__file__).parent.parent / "SECURITY.md"
+SECURITY_MD = Path(__file__).parents[3] / "SECURITY.md"
 
 
 def make_registry() -> FunctionRegistry:
