@@ -103,5 +103,5 @@ $(VENV)/.has-%: pyproject.toml $(VENV)/.made
 $(TORCH)/.made: pyproject.toml $(VENV)/.made
 	$(PYTHON) -m venv --clear $(TORCH)
 	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH_WHEEL)
-	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . hypothesis pytest pytest-timeout
+	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . hypothesis psutil pytest pytest-timeout
 	touch $@
