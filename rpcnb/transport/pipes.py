@@ -117,11 +117,8 @@ class _End(io.FileIO):
     A bound method that is being called is a reference, too.
     """
 
-    def __init__(self, number: int, mode: str) -> None:
-        super().__init__(number, mode, closefd=False)
-
-    def __del__(self) -> None:
-        os.close(self.fileno())
+    def __del__(self) -> None:  # without the warning about what was left open
+        self.close()
 
 
 _CLOSED = io.FileIO(os.devnull)

@@ -2,62 +2,70 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
-from time import monotonic
-
 import psutil
 import pytest
 
-from rpcnb.endpoint.client.connect import open_session
-
 AT_ONCE = 8
 
+COME_AND_GO = f"""
+from collections import Counter
+session.shutdown()
 
-def come_and_go(server, amount: int) -> Counter[str]:
-    """Let clients connect, call once and leave, several at once; count how it went."""
-    outcomes: Counter[str] = Counter()
-    left = iter(range(amount))
-    lock = threading.Lock()
-    seconds: list[float] = []
+def come_and_go(amount):
+    outcomes, seconds = Counter(), []
+    left, lock = iter(range(amount)), threading.Lock()
 
-    def work() -> None:
+    def work():
         while True:
             with lock:
                 number = next(left, None)
             if number is None:
                 return
-            began = monotonic()
+            began = time.monotonic()
             try:
-                with open_session(server.url, token=server.token, timeout=30.0) as session:
+                with open_session(url, token=token, timeout=30.0) as session:
                     echoed = session.call_func(session.get_function("t.echo"), (number,))
                 outcome = "fine" if echoed == number else "wrong"
-            except Exception as error:  # noqa: BLE001 -- counted
-                outcome = f"{type(error).__name__}: {error}"
+            except Exception as error:
+                outcome = f"{{type(error).__name__}}: {{error}}"
             with lock:
                 outcomes[outcome] += 1
-                seconds.append(monotonic() - began)
+                seconds.append(time.monotonic() - began)
 
-    threads = [threading.Thread(target=work) for _ in range(AT_ONCE)]
-    start = monotonic()
+    threads = [threading.Thread(target=work) for _ in range({AT_ONCE})]
+    start = time.monotonic()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     seconds.sort()
-    rate, slow = amount / (monotonic() - start), 1e3 * seconds[int(0.99 * amount)]
-    print(f"{rate:.0f} clients a second, p99 of one from connecting to leaving {slow:.0f} ms")
+    return outcomes, amount / (time.monotonic() - start), seconds[int(0.99 * amount)]
+
+while True:
+    say(*come_and_go(json.loads(sys.stdin.readline())))
+"""
+"""Clients, several at once, each of which connects, calls once and leaves: a process of their own, that
+nothing of this one's is counted with them."""
+
+
+def come_and_go(clients, amount: int) -> dict[str, int]:
+    """Let them come and go; count how it went."""
+    clients.process.stdin.write(f"{amount}\n")
+    clients.process.stdin.flush()
+    outcomes, rate, slow = clients.hear()
+    print(f"{rate:.0f} clients a second, p99 from connecting to leaving {1e3 * slow:.0f} ms")
     return outcomes
 
 
 def run(start_server, eventually, amount: int) -> None:
     with start_server(host="0.0.0.0") as server:
         assert server.url.startswith("tls://")
-        come_and_go(server, 2 * AT_ONCE)  # so that threads and caches are there
+        clients = server.client(COME_AND_GO)
+        come_and_go(clients, 2 * AT_ONCE)  # so that threads and caches are there
         assert eventually(lambda: server.workers() == [], timeout=20.0)
         broker = psutil.Process(server.pid)
         files, threads = broker.num_fds(), broker.num_threads()
-        assert come_and_go(server, amount) == {"fine": amount}
+        assert come_and_go(clients, amount) == {"fine": amount}
         assert eventually(lambda: server.workers() == [], timeout=20.0)
         assert eventually(lambda: broker.num_fds() <= files + 2, timeout=10.0)
         assert eventually(lambda: broker.num_threads() <= threads + 2, timeout=10.0)
