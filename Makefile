@@ -28,7 +28,7 @@ test: $(VENV)/.has-test browser
 	$(BIN)/python -m pytest $(ARGS)
 
 test-nightly: $(VENV)/.has-test browser
-	$(BIN)/python -m pytest -m nightly --timeout 1800 $(ARGS)
+	$(BIN)/python -m pytest -m nightly --timeout 1800 -o faulthandler_timeout=0 $(ARGS)
 
 # In an environment of its own: the CPU's wheel, never the gigabytes of CUDA.
 test-torch: $(TORCH)/.made
