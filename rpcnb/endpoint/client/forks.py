@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from functools import cache
 from typing import Protocol
 
 
@@ -23,6 +24,7 @@ _INHERITED: weakref.WeakSet[Inherited] = weakref.WeakSet()
 
 def forget_in_children(something: Inherited) -> None:
     """Let `something` be told in children that are forked from now on."""
+    _watch_forks()
     _INHERITED.add(something)
 
 
@@ -32,5 +34,8 @@ def _forget_all() -> None:
     _INHERITED.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+@cache
+def _watch_forks() -> None:
+    """Have forked children forget: once there is something, as looking takes each of them 20 pages."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_forget_all)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-import secrets
 import signal
 import threading
 import time
 from collections import OrderedDict
+from os import urandom  # what `secrets` takes, which imports `random`: 35 pages of each fork's
 from typing import TYPE_CHECKING, Any
 
 from rpcnb.core.deadline import Deadline
@@ -239,7 +239,7 @@ class Broker:
     def _open_session(self, transport: Transport, handshake: ServerHandshake) -> bool:
         request = handshake.request
         ticket = Ticket(
-            secrets.token_hex(16),
+            urandom(16).hex(),
             request.session_name,
             1,
             request.caveats,
@@ -287,7 +287,7 @@ class Broker:
         SessionError
             It could not be opened.
         """
-        ticket = Ticket(secrets.token_hex(16), protocol, 1, protocol=protocol, seconds=seconds)
+        ticket = Ticket(urandom(16).hex(), protocol, 1, protocol=protocol, seconds=seconds)
         record = SessionRecord(ticket.session_id, protocol)
         try:
             self._enter(record)

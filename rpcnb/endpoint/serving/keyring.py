@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
+from os import urandom  # what `secrets` takes, which imports `random`: 35 pages of each fork's
 
 from rpcnb.core.roles import grant_of
 from rpcnb.endpoint.credentials import SECRET_NBYTES, derived, keyid_of
@@ -24,7 +24,7 @@ class Keyring:
     """
 
     def __init__(self, secret: bytes, admin: bytes | None = None) -> None:
-        self.admin = secrets.token_bytes(SECRET_NBYTES) if admin is None else admin
+        self.admin = urandom(SECRET_NBYTES) if admin is None else admin
         self._lock = threading.Lock()
         self._secret = secret
 
@@ -56,7 +56,7 @@ class Keyring:
     def rotate(self) -> bytes:
         """Replace the secret that opens sessions; all links made from it are worth nothing then."""
         with self._lock:
-            self._secret = secrets.token_bytes(SECRET_NBYTES)
+            self._secret = urandom(SECRET_NBYTES)
             return self._secret
 
 

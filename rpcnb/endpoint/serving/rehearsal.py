@@ -7,9 +7,9 @@ go on sharing with the process it was forked from: one in ten of those that it c
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
-import tempfile
 from typing import TYPE_CHECKING
 
 from rpcnb.endpoint.serving.stage import ASKED_FOR_FIRST
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     Play = Callable[[Transport, Ticket, str, Stage], None]
     """Serves a session: given its connection, its ticket, its folder, and what was made ready."""
 
+NO_FOLDER = os.devnull
+"""Where a session's folder cannot be made, as none of these needs one."""
 TIMES = 10
 """Sessions: code is rewritten when it has run eight times, and is right the next."""
 
@@ -40,17 +42,16 @@ def rehearse(make_stage: Callable[[], Stage], play: Play) -> None:
     """
     if sys.platform != "linux":
         return
-    with tempfile.TemporaryDirectory(prefix="rpcnb-") as folder:
-        for _ in range(TIMES):
-            stage = make_stage()
-            stage.seat.reads_on = False
-            stage.prepare()
-            near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            with near:
-                for frame in _what_is_said(stage):
-                    near.send(frame)
-                ticket = Ticket.from_note(Ticket("0" * 32, "", 1).to_note())
-                play(adopt(far.detach()), ticket, folder, stage)
+    for _ in range(TIMES):
+        stage = make_stage()
+        stage.seat.reads_on = False
+        stage.prepare()
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with near:
+            for frame in _what_is_said(stage):
+                near.send(frame)
+            ticket = Ticket.from_note(Ticket("0" * 32, "", 1).to_note())
+            play(adopt(far.detach()), ticket, NO_FOLDER, stage)
 
 
 def _what_is_said(stage: Stage) -> Iterator[bytes]:

@@ -356,7 +356,6 @@ WARM = (
     "rpcnb.session.tqdm_hook",
     "rpcnb.array.host",  # by name: nothing here knows what it is
     "resource",
-    "tempfile",
 )
 """What workers need and the broker does not: loaded before they are forked, it costs each of them
 1.5 MB less."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import signal
 import socket
-import tempfile
 import threading
 import weakref
 from abc import ABC, abstractmethod
@@ -147,16 +145,19 @@ class ProcessStaff(Staff):
         groups: Path | None = None,
     ) -> None:
         control, theirs = socket.socketpair()
-        self._begin(control, Path(tempfile.mkdtemp(prefix="rpcnb-")), on_end)
         pid = os.fork()
         if pid == 0:
-            self._control.close()
-            folder = self.folder
+            control.close()
+            folder = be_told_folder(theirs)
             Zygote(
                 theirs, prepare, work, folder, drain=drain, orphaned=orphaned, groups=groups
             ).run()
         theirs.close()
         self.pid = pid
+        import tempfile  # not before the fork: see `zygote._remove_all`
+
+        self._begin(control, Path(tempfile.mkdtemp(prefix="rpcnb-")), on_end)
+        control.sendall(os.fsencode(self.folder) + b"\n")
 
     @classmethod
     def inherit(cls, estate: Estate, on_end: OnEnd) -> ProcessStaff | None:
@@ -298,7 +299,9 @@ class ProcessStaff(Staff):
         if self._reports is not None:
             self._reports.close()
         self._control.close()
-        shutil.rmtree(self.folder, ignore_errors=True)  # the zygote does, unless it was killed
+        from shutil import rmtree  # likewise
+
+        rmtree(self.folder, ignore_errors=True)  # the zygote does, unless it was killed
 
     def dismiss(self) -> None:
         """Do not wait until the zygote has loaded what nobody will ask for."""
@@ -397,6 +400,15 @@ class ThreadStaff(Staff):
             thread.join()  # all drain at the same time
         for thread in threads:
             thread.join(timeout=HIRE_TIMEOUT)
+
+
+def be_told_folder(control: socket.socket) -> Path:
+    """Return what the broker says first to the zygote; ends this process when it says nothing."""
+    with control.makefile("rb", 0) as words:  # byte by byte: what follows has descriptors
+        line = words.readline()
+    if not line.endswith(b"\n"):
+        os._exit(1)
+    return Path(os.fsdecode(line[:-1]))
 
 
 def ignore_absence(session_id: str, gone: bool) -> None:  # noqa: FBT001 -- as its type says

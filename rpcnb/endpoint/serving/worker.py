@@ -5,9 +5,7 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
-import shutil
 import signal
-import tempfile
 import threading
 from _thread import start_new_thread
 from contextlib import suppress
@@ -214,7 +212,9 @@ def _remove(folder: str) -> None:
     except FileNotFoundError:
         pass
     except OSError:
-        shutil.rmtree(folder, ignore_errors=True)
+        from shutil import rmtree  # not for each fork, see `zygote`
+
+        rmtree(folder, ignore_errors=True)
 
 
 def _adopt(fd: int) -> Transport:
@@ -237,6 +237,8 @@ def serve_on_thread(
     opened: Opened,
 ) -> None:
     """Serve one session on a thread of the server's process."""
+    import tempfile  # not for each fork, see `zygote`
+
     with tempfile.TemporaryDirectory(prefix="rpcnb-", ignore_cleanup_errors=True) as folder:
         serve(transport, ticket, service, opened, os.path.realpath(folder))
 

@@ -24,7 +24,6 @@ import logging
 import math
 import os
 import selectors
-import shutil
 import signal
 import socket
 import sys
@@ -180,7 +179,7 @@ class Zygote:
             lines = traceback.format_exception(error)
             self._report(failed=f"{type(error).__name__}: {error}", traceback="".join(lines))
         finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            _remove_all(self._folder)
             _flush_output()
             os._exit(status)
 
@@ -392,7 +391,7 @@ class Zygote:
                 self._close_door(session_id)
                 folder = f"{self._folder}/{session_id}"
                 if os.path.lexists(folder):  # it was killed
-                    shutil.rmtree(folder, ignore_errors=True)
+                    _remove_all(folder)
                 code = os.waitstatus_to_exitcode(status)
                 if not self._report(ended=session_id, code=code):
                     self._ended[session_id] = code
@@ -442,6 +441,13 @@ def _close_all(numbers: list[int]) -> None:
             first = number
         last = number
     os.closerange(first, last + 1)
+
+
+def _remove_all(folder: Path | str) -> None:
+    """Remove a folder and what is in it."""
+    from shutil import rmtree  # here: it loads three compressors, whose mappings each fork copies
+
+    rmtree(folder, ignore_errors=True)
 
 
 def _flush_output() -> None:

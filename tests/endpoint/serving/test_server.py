@@ -120,6 +120,19 @@ def test_a_script_needs_three_lines(tmp_path) -> None:
         assert process.wait(WAIT) == 0
 
 
+def test_workers_inherit_no_modules_that_few_of_them_need(run_python, tmp_path) -> None:
+    code = f"""
+import sys
+import rpcnb
+from rpcnb.endpoint.client.connect import open_session
+rpcnb.register("t.loaded")(lambda: sorted(set(sys.modules) & {{"tempfile", "random", "_lzma", "asyncio"}}))
+file = {str(tmp_path / "s.json")!r}
+with rpcnb.Server(in_process=False, connection_file=file), open_session(file) as session:
+    print(session.call_func(session.get_function("t.loaded")))
+"""
+    assert run_python(code) == "[]\n"
+
+
 def test_files_and_modules_are_loaded_where_workers_come_from(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     (tmp_path / "loaded_file.py").write_text(

@@ -15,7 +15,7 @@ import pytest
 from rpcnb.core.errors import ConnectionClosed, SessionError
 from rpcnb.endpoint.serving.estate import Estate
 from rpcnb.endpoint.serving.seat import Post
-from rpcnb.endpoint.serving.staff import ProcessStaff, ThreadStaff
+from rpcnb.endpoint.serving.staff import ProcessStaff, ThreadStaff, be_told_folder
 from rpcnb.endpoint.serving.zygote import Ticket
 from rpcnb.transport.descriptor import adopt
 from rpcnb.transport.memory import memory_pair
@@ -160,6 +160,18 @@ def test_preparing_that_ends_the_process_is_noticed(ends, no_leaked_fds) -> None
     staff = ProcessStaff(lambda: os._exit(3), do_as_told, ends)
     with pytest.raises(SessionError, match="the zygote ended"):
         staff.start()
+
+
+def test_a_zygote_whose_broker_ends_before_it_said_the_whole_folder_ends_too() -> None:
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        be_told_folder(theirs)
+        os._exit(0)
+    with ours, theirs:
+        ours.sendall(b"/home")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
 
 
 def test_a_staff_that_is_not_wanted_is_dismissed_at_once(ends, no_leaked_fds) -> None:

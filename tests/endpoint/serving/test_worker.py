@@ -82,7 +82,7 @@ def test_a_session_can_be_closed_from_outside_with_a_reason(tmp_path, eventually
 
 
 def test_a_thread_gets_a_folder_that_goes_with_it(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(worker.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     running = Running(lambda far, opened: serve_on_thread(Service(), far, TICKET, opened))
     client = running.client
     upload = client.get_function("rpcnb.upload")
