@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
+ANSWER_TIMEOUT = 180.0
+"""Seconds a child may take for what it says next; the slowest figure of the slowest library needs 30."""
 
 Figures: TypeAlias = dict[str, float]
 """What a probe returns: name -> seconds, calls per second or bytes."""
@@ -57,7 +61,10 @@ def environment() -> dict[str, str]:
 
 
 def start(module: str, task: dict[str, Any]) -> subprocess.Popen[str]:
-    """Start ``python -m module`` and hand it its task."""
+    """Start ``python -m module`` and hand it its task.
+
+    It leads a process group: what it starts can be killed with it.
+    """
     child = subprocess.Popen(
         [sys.executable, "-m", module],
         cwd=ROOT,
@@ -65,6 +72,7 @@ def start(module: str, task: dict[str, Any]) -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        process_group=0,
     )
     tell(child, task)
     return child
@@ -81,13 +89,22 @@ def hear(child: subprocess.Popen[str]) -> Any:
     Raises
     ------
     RuntimeError
-        It ended instead; it has written why to the terminal.
+        It ended instead, and has written why to the terminal; or it said nothing in time, and was
+        killed with all that it started.
     """
     assert child.stdout is not None  # by `start`
+    if not select.select([child.stdout], [], [], ANSWER_TIMEOUT)[0]:
+        kill(child)
+        raise RuntimeError(f"a benchmark process said nothing for {ANSWER_TIMEOUT:g} s")
     line = child.stdout.readline()
     if not line:
         raise RuntimeError(f"a benchmark process ended with status {child.wait()}")
     return json.loads(line)
+
+
+def kill(child: subprocess.Popen[str]) -> None:
+    """Kill a child that has not been waited for, and what it started."""
+    os.killpg(child.pid, signal.SIGKILL)
 
 
 def finish(child: subprocess.Popen[str]) -> None:
@@ -95,7 +112,7 @@ def finish(child: subprocess.Popen[str]) -> None:
     try:
         child.communicate(timeout=30)
     except subprocess.TimeoutExpired:
-        child.kill()
+        kill(child)
         raise
 
 
@@ -127,6 +144,10 @@ def probe_together(
                 tell(child, "go")
             answers = [hear(child) for child in children]
         return answers
+    except KeyboardInterrupt:  # which a terminal sends to its own process group only
+        for child in children:
+            kill(child)
+        raise
     finally:
         for child in children:
             finish(child)
