@@ -123,6 +123,9 @@ class _RouterBuffer(io.BufferedIOBase):
     def flush(self) -> None:
         _flush(self._original)
 
+    def close(self) -> None:
+        """Do nothing, as the router: its collection, which closes it, must not flush what may be gone."""
+
 
 class StreamRouter(io.TextIOBase):
     """``sys.stdout`` or ``sys.stderr`` while calls are watched.

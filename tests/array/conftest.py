@@ -33,6 +33,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     made = Server(registry=registry, name="lab", allowed_modules=allowed, connection_file=file)
     with warnings.catch_warnings():  # workers inherit the filters, and this run's raise errors
         warnings.simplefilter("always")
+        # Python 3.12 and later count the threads of NumPy's libraries, too.
+        warnings.filterwarnings("ignore", "This process", DeprecationWarning)
         made.start()
     yield made
     made.close()

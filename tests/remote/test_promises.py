@@ -46,6 +46,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     file = tmp_path_factory.mktemp("server") / "connection.json"
     with warnings.catch_warnings():  # workers inherit the filters, and this run's raise errors
         warnings.simplefilter("always")
+        # Python 3.12 and later count the threads of NumPy's libraries, too.
+        warnings.filterwarnings("ignore", "This process", DeprecationWarning)
         made = Server(registry=registry, name="lab", connection_file=file, in_process=False)
         made.start()
     yield made

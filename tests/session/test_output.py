@@ -212,3 +212,12 @@ def test_a_process_without_streams_can_be_captured(monkeypatch) -> None:
     with OutputCapture():
         assert sys.stdout.write("nowhere") == 7
     assert sys.stdout is None or sys.stdout.getvalue() == "nowhere"
+
+
+def test_a_routers_buffer_that_is_collected_leaves_its_stream_alone(monkeypatch) -> None:
+    gone = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr(sys, "stdout", gone)
+    with OutputCapture():
+        buffer = sys.stdout.buffer
+    gone.close()
+    buffer.close()  # as collecting it does; Python 3.13 shows what that raises, others hide it
