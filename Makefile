@@ -2,13 +2,15 @@
 #
 #   make demo ARGS=--execute     runs the quickstart notebook without a browser
 #   make test ARGS="-k frames"   passes options to pytest
-#   make PYTHON=python3.13 test  chooses the interpreter (when .venv is made)
+#   make test PYTHON=python3.13  chooses the interpreter, in an environment of its own: .venv-3.13
 
 PYTHON ?= python3
-VENV := .venv
+# What differs by interpreter lies beside what the usual one made: its environments, what it compiled.
+CHOSEN := $(if $(filter-out file,$(origin PYTHON)),-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
+VENV := .venv$(CHOSEN)
 BIN := $(VENV)/bin
 RESULTS := benchmarks/results/last
-NATIVE := build/native
+NATIVE := build/native$(CHOSEN)
 AS_NATIVE := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(NATIVE):$(CURDIR)
 COVERED := $(addprefix tests/,core wire session endpoint tvm remote integration)
 TORCH := $(VENV)-torch
@@ -79,7 +81,7 @@ bench-peers: $(NATIVE)/.made $(VENV)/.has-bench
 	$(BIN)/python -m benchmarks.readme
 
 clean:
-	rm -rf $(VENV) $(TORCH) build dist .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find rpcnb tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp, not the folder, says that an environment is whole: an interrupted one is made anew.
