@@ -154,8 +154,8 @@ class RunningServer(Program):
         return [process for process in alive if group_of(process) not in (own, 0)]
 
     def session_folders(self) -> list[Path]:
-        """Return the folders of sessions, and what is in them."""
-        return sorted((self.temp / "tmp").glob("*/**"))[1:]
+        """Return the folders of sessions, and those in them."""
+        return sorted((self.temp / "tmp").glob("*/**/"))[1:]  # 3.13 has files, too, without "/"
 
     def left_behind(self) -> list[Path]:
         """Return what a server that has ended should have removed."""
