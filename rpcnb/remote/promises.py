@@ -86,19 +86,19 @@ class Promise(CallObserver):
     # --- on the thread that reads -------------------------------------------------------------------
 
     def finish(self, status: CallStatus, value: Value) -> None:
-        """Take note of how it ended."""
-        if status is _RETURNED:
-            if self.handle:
+        """Take note of how it ended; whoever waits was woken up before."""
+        try:
+            if status is not _RETURNED:
+                self.status, self.value = status, value
+                self.cause = self._first_cause() or self.pipeline.first_lost(self)
+            elif self.handle:
                 self.reply = read_reply(value, self.expected)
                 if self.reply is None:
                     self.cause = self
                     self.value = value
-        else:
-            self.status, self.value = status, value
-            self.cause = self._first_cause() or self.pipeline.first_lost(self)
-        self.operands = ()
-        self.done = True
-        self.pipeline.ended(self)
+            self.operands = ()
+        finally:
+            self.pipeline.ended(self)
 
     def _first_cause(self) -> Promise | None:
         for owner in self.operands:
@@ -121,13 +121,7 @@ class Promise(CallObserver):
         RemoteError
             It failed, or one did that it was built on.
         """
-        if not self.done:
-            self.pipeline.waits += 1
-            try:
-                self.running.wait()
-            except (KeyboardInterrupt, RemoteInterrupted):
-                self.pipeline.cancel()
-                raise
+        self.pipeline.wait_for(self)
         if self.cause is not None:
             self.cause.fail()
 
@@ -219,6 +213,9 @@ class Pipeline:
         """How often somebody waited for a reply."""
         self._nbytes = 0
         self._lock = threading.Lock()
+        self._noted = threading.Condition(self._lock)
+        self._joined = 0
+        """Threads that wait for another to note a reply."""
         self._issue: FunctionRef | None = None
         self.on_numpy = True
         """Whether the arrays over there are NumPy's."""
@@ -281,38 +278,53 @@ class Pipeline:
     def _make_room(self, nbytes: int) -> None:
         flight = list(self.in_flight)  # one step; others send, and replies come, meanwhile
         if len(flight) >= MOST:
-            self._wait_for(flight[len(flight) // 2])
+            self.wait_for(flight[len(flight) // 2])
         for promise in flight:
             if self._nbytes + nbytes <= MOST_NBYTES:
                 break
-            self._wait_for(promise)
+            self.wait_for(promise)
 
-    def _wait_for(self, promise: Promise) -> None:
-        """Wait for one without being told of its failure, which is kept."""
+    def wait_for(self, promise: Promise) -> None:
+        """Wait for one without being told of its failure; Ctrl-C stops everything in flight."""
         if promise.done:
             return
         self.waits += 1
         try:
             promise.running.wait()
+            if not promise.done:
+                self._wait_until_noted(promise)
         except (KeyboardInterrupt, RemoteInterrupted):
             self.cancel()
             raise
 
+    def _wait_until_noted(self, promise: Promise) -> None:
+        """Wait for another thread that has read the reply: it wakes waiters before it notes it."""
+        with self._noted:
+            self._joined += 1
+            try:
+                self._noted.wait_for(lambda: promise.done)
+            finally:
+                self._joined -= 1
+
     def ended(self, promise: Promise) -> None:
-        """Forget one that has ended."""
+        """Forget one that has ended; what there is to know of it is known before it counts as done."""
+        if promise.cause is promise and promise.status is not CallStatus.CANCELLED:
+            self.failed.append(promise)
         known = self.in_flight.pop(promise, promise) is None
         if known and promise.nbytes > SMALL_NBYTES:
             with self._lock:
                 self._nbytes -= promise.nbytes
-        if promise.cause is promise and promise.status is not CallStatus.CANCELLED:
-            self.failed.append(promise)
+        promise.done = True
+        if self._joined:  # each side first stores what it did, then looks at what the other did
+            with self._noted:
+                self._noted.notify_all()
 
     # --- waiting and telling --------------------------------------------------------------------------
 
     def settle(self) -> None:
         """Wait for everything in flight, and raise what failed."""
         for promise in reversed(list(self.in_flight)):  # the last one's reply comes last
-            self._wait_for(promise)
+            self.wait_for(promise)
         self.check()
 
     def check(self) -> None:

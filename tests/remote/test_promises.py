@@ -18,6 +18,7 @@ from benchmarks.relay import Relay
 from rpcnb.array import inference
 from rpcnb.array.inference import Prediction
 from rpcnb.core.errors import (
+    DeadlineExceeded,
     InvalidHandle,
     RpcnbError,
     SessionError,
@@ -26,9 +27,11 @@ from rpcnb.endpoint import recovery
 from rpcnb.endpoint.client.connect import open_session
 from rpcnb.endpoint.serving.server import Server
 from rpcnb.remote.client import Remote
-from rpcnb.remote.promises import MOST, MOST_NBYTES
+from rpcnb.remote.promises import MOST, MOST_NBYTES, Promise
+from rpcnb.session.base import CallStatus
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession
+from rpcnb.session.observer import RunningCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -399,6 +402,33 @@ def test_arrays_of_two_sessions_do_not_mix(remote: Remote, server: Server) -> No
         with pytest.raises(InvalidHandle, match="belongs to"):
             (remote.ones(3) + 1) + (other.ones(3) + 1)
         other.arrays.settle()
+
+
+class Overtaken(RunningCall):
+    """Has ended for its waiter before the thread that read the reply calls back."""
+
+    def __init__(self, thread: threading.Thread) -> None:
+        self.thread = thread
+
+    def wait(self) -> None:
+        self.thread.start()
+
+
+@pytest.mark.parametrize("settles", [True, False])
+def test_who_waits_waits_for_the_thread_that_read_the_reply(remote, eventually, settles) -> None:
+    pipeline = remote.arrays.pipeline
+    promise = Promise(pipeline, "add", 0, "", (), 0)
+
+    def call_back() -> None:
+        eventually(lambda: pipeline._joined == 1)
+        promise.finish(CallStatus.DEADLINE, None)
+
+    promise.running = Overtaken(threading.Thread(target=call_back))
+    pipeline.in_flight[promise] = None
+    with pytest.raises(DeadlineExceeded):
+        pipeline.settle() if settles else promise.wait()
+    pipeline.settle()
+    promise.running.thread.join()
 
 
 def test_through_a_gateway(remote: Remote, server: Server, tmp_path: Path) -> None:

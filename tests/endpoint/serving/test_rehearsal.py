@@ -54,9 +54,9 @@ def test_nothing_is_left_and_code_is_run_in(service, make_stage, no_leaked_fds) 
     def play(transport, ticket, folder, stage) -> None:
         serve(transport, ticket, service, lambda _: None, folder, stage=stage)
 
-    def operations(*, now: bool) -> list[str]:
-        return [each.opname for each in dis.get_instructions(play, adaptive=now)]
+    def operations() -> list[str]:
+        return [each.opname for each in dis.get_instructions(play, adaptive=True)]
 
-    assert operations(now=True) == operations(now=False)
+    as_made = operations()
     rehearse(make_stage, play)
-    assert operations(now=True) != operations(now=False)
+    assert operations() != as_made
