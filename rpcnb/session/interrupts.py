@@ -128,10 +128,12 @@ class ThreadGate(Gate):
     is never struck, or the interrupter takes it, and the call knows that the blow will come.
     """
 
-    __slots__ = ("_permit",)
+    __slots__ = ("_permit", "_planted")
 
     def __init__(self, outer: Gate | None = None) -> None:
         self._permit: list[int] = []
+        self._planted = False
+        """A blow was sent to the thread, and may not have fallen yet."""
         super().__init__(get_ident(), outer)
 
     def open(self) -> None:
@@ -143,10 +145,12 @@ class ThreadGate(Gate):
     def close(self) -> bool:
         if self._take_permit():
             return True
-        # The interrupter holds the lock from before it took the permit until it has struck. The
-        # blow may fall right here, or be taken back; both are an end of it.
+        # It was closed before, or an interrupter took the permit, which holds the lock from before
+        # that until it has struck. The blow may fall right here, or be taken back.
         with _LOCK:
-            self._parry()
+            if self._planted:
+                self._planted = False
+                self._parry()
         return False
 
     def _parry(self) -> None:
@@ -154,17 +158,20 @@ class ThreadGate(Gate):
 
         Where it is merely erased, CPython 3.11 goes on looking for it for ever, and all threads
         stand still at the next call once there is a debugger or a coverage run.
+
+        It falls at the first jump, or hits a thread that this one has started a moment ago: until such a
+        thread runs, CPython knows it by the number of the one that made it. So it is sent until it falls.
         """
         try:
-            _set_async_exc(self.thread, _Parried)
-            while True:  # it falls at the jump
-                pass
+            while True:
+                _set_async_exc(self.thread, _Parried)
         except _Parried:
             return
 
     def _strike(self) -> None:
         if not self.struck and self._take_permit():  # otherwise `open` will see the request
             self._requested, self.struck = False, True
+            self._planted = True
             _set_async_exc(self.thread, KeyboardInterrupt)
 
     def _take_permit(self) -> bool:

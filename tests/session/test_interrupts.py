@@ -281,7 +281,7 @@ import sys, threading
 from rpcnb.session.interrupts import ThreadGate, _LOCK
 gate = ThreadGate()
 gate.open()
-gate._take_permit()  # as an interrupter does that is about to strike
+gate._planted = gate._take_permit()  # as an interrupter does that is about to strike
 assert gate.close() is False
 sys.settrace(lambda *_: None)
 (lambda: None)()
@@ -289,3 +289,44 @@ sys.settrace(None)
 print("went on")
 """
     assert run_python(code) == "went on\n"
+
+
+NEW_THREADS = """
+import _thread, threading
+from rpcnb.session.interrupts import ThreadGate
+WAIT = 20.0
+ran, count = threading.Semaphore(0), 2000
+
+def start():
+    # Until it runs, CPython takes it for the thread that made it: what is planted there hits this one.
+    _thread.start_new_thread(ran.release, ())
+"""
+
+
+def test_closing_what_is_closed_sends_nothing_to_a_thread_that_was_just_started(run_python) -> None:
+    code = """
+gate = ThreadGate()
+gate.open()
+assert gate.close() is True
+for _ in range(count):
+    start()
+    assert gate.close() is False
+print(sum(ran.acquire(timeout=WAIT) for _ in range(count)))
+"""
+    assert run_python(NEW_THREADS + code) == "2000\n"
+
+
+def test_taking_an_interrupt_back_ends_also_where_a_thread_was_just_started(run_python) -> None:
+    code = """
+import os, sys
+sys.unraisablehook = lambda _: None  # it ends threads that have just been started
+for _ in range(count):
+    gate = ThreadGate()
+    gate.open()
+    gate._planted = gate._take_permit()  # as an interrupter does that is about to strike
+    start()
+    assert gate.close() is False
+print("went on", flush=True)
+os._exit(0)  # which waits for no thread
+"""
+    assert run_python(NEW_THREADS + code) == "went on\n"
