@@ -50,6 +50,8 @@ LAST_WORDS = 10.0
 """Seconds a peer gets to take the first step when its session could not be opened."""
 STUCK_AFTER = 10.0
 """Seconds after the end of its connection in which a worker must have ended."""
+OPENING_PATIENCE = 2.0
+"""Seconds in which a session must have opened when its server stops."""
 GRACE = 3600.0
 """Seconds for which a session waits for a client that is gone without a word: a closed lid."""
 LEASE = 24 * 3600.0
@@ -135,6 +137,7 @@ class Crew:
         `folder` is where its work folder is made when it needs one; further connections come through `door`.
         """
         service = self._service
+        self._on_term.opening = True
         if service.limits.session_processes:
             from rpcnb.session.processes import limit_processes
 
@@ -160,36 +163,60 @@ class Crew:
         is_main = get_ident() == self._interrupter.thread
         if is_main and CURRENT_CALL.get() is None and self._service.open_next is None:
             return  # the main thread is in no call, and its session asks nobody
-        watchdog = threading.Timer(STUCK_AFTER, os.kill, (os.getpid(), signal.SIGKILL))
-        watchdog.daemon = True
         try:
-            watchdog.start()
+            _later(STUCK_AFTER, partial(os.kill, os.getpid(), signal.SIGKILL))
         except RuntimeError:  # the session has as many threads as it may: nothing would end it
             os.kill(os.getpid(), signal.SIGKILL)
 
     def _open_to_others(self, door: socket.socket, post: Post) -> Away:
         """Let SIGTERM end the session in an orderly way, and other connections come in."""
-        self._on_term.post = post
         start_new_thread(_attend, (door, post))  # as `ServingConnection` does, for the same reason
+        self._on_term.has_opened(post)
         return partial(_tell_away, door)
 
 
 class OnTerm:
-    """What SIGTERM does: ends a process at once that has no session, and an open session in order."""
+    """What SIGTERM does: ends a process at once that has no session, and an open session in order.
+
+    One that is being opened ends as soon as it is open, so that its client is told.
+    """
 
     def __init__(self) -> None:
-        self.post: Post | None = None
+        self.opening = False
+        """There is a client, and will be a session."""
+        self._post: Post | None = None
+        self._told = False
+
+    def has_opened(self, post: Post) -> None:
+        """Take note of how the session is ended from now on.  Main thread only."""
+        self._post = post
+        if self._told:
+            self._end()
 
     def install(self) -> None:
         """Take SIGTERM over.  Main thread only."""
         signal.signal(signal.SIGTERM, self._end)
 
     def _end(self, *_: object) -> None:
-        post = self.post
-        if post is None:  # a server may stop while a slow session opens
-            os._exit(0)
+        post = self._post
+        if post is None:
+            if not self.opening:
+                os._exit(0)
+            self._told = True
+            _later(OPENING_PATIENCE, self._end_if_not_open)
+            return
         # On a thread of its own: closing interrupts the call on this one, in the middle of the closing.
         threading.Thread(target=post.close, args=(STOPPING,), name="rpcnb-close").start()
+
+    def _end_if_not_open(self) -> None:
+        if self._post is None:
+            os._exit(0)
+
+
+def _later(seconds: float, action: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, action)
+    timer.daemon = True
+    timer.start()
 
 
 def tell_stacks_when_asked() -> None:

@@ -168,3 +168,39 @@ def test_a_connection_that_was_reset_on_its_way_to_a_session_does_not_shut_its_d
         door.shutdown(socket.SHUT_RDWR)
         thread.join(WAIT)
     assert not thread.is_alive()
+
+
+ON_TERM = """
+import os, signal, time
+from rpcnb.endpoint.serving import worker
+from rpcnb.endpoint.serving.seat import Post
+on_term = worker.OnTerm()
+on_term.install()
+"""
+
+
+def test_a_session_that_opens_when_its_server_stops_is_ended_in_order(run_python) -> None:
+    code = """
+import threading
+ended = threading.Event()
+on_term.opening = True
+os.kill(os.getpid(), signal.SIGTERM)
+on_term.has_opened(Post(lambda why: (print(why), ended.set()), None))
+assert ended.wait(20.0)
+"""
+    assert run_python(ON_TERM + code) == f"{worker.STOPPING}\n"
+
+
+def test_a_session_that_takes_long_to_open_keeps_no_server_from_stopping(run_python) -> None:
+    code = """
+worker.OPENING_PATIENCE = 0.01
+on_term.opening = True
+os.kill(os.getpid(), signal.SIGTERM)
+while True:
+    signal.pause()
+"""
+    assert run_python(ON_TERM + code) == ""
+
+
+def test_a_process_without_a_session_ends_at_once_when_it_is_told_to(run_python) -> None:
+    assert run_python(ON_TERM + "os.kill(os.getpid(), signal.SIGTERM)\nprint('still here')") == ""
