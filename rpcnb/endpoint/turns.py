@@ -10,7 +10,7 @@ hand-overs under the interpreter lock, 10 µs of 25 on loopback. Rules:
 2. A waiter that finds the lock taken registers as a follower *before* it tries once more, and a
    reader looks for followers *after* it has released: so one of the two always sees the other.
 3. When nobody has read for about a millisecond, the background thread takes over; for up to 16 of
-   them where short calls came one after the other. It never holds on to the lock when a follower
+   them at first, and where short calls came one after the other. It never holds on to the lock when a follower
    shows up, and it sleeps for good ("parked") while one foreground reader stays at it.
 """
 
@@ -64,7 +64,7 @@ class Turns(ABC):
         self._turns = 0
         self._followers: dict[int, threading.Lock] = {}
         self._parked = False
-        self._dozing = False
+        self._dozing = True
         self._careful = False
         self._bell = threading.Lock()
         self._bell.acquire()
@@ -191,7 +191,7 @@ class Turns(ABC):
     # --- the background thread ----------------------------------------------------------------
 
     def _run_background(self) -> None:
-        delay, seen, looks = TURN, -1, 0
+        delay, seen, looks = LONGEST_TURN, 0, 0  # mostly somebody waits for the first answer now
         while self.reason is None:
             self._dozing = delay > TURN
             rung = self._bell.acquire(timeout=delay)

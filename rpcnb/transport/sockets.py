@@ -45,10 +45,10 @@ class SocketTransport(StreamTransport):
         self._guard = threading.RLock()
         self._polling = 0
         """Threads that wait by the descriptor's number, which must not become another's meanwhile."""
-        self._local_address = format_address(sock.family, sock.getsockname())
-        peer = sock.getpeername()
-        self._peer_address = format_address(sock.family, peer)
-        self._is_private = not isinstance(peer, tuple) or is_loopback(sock.family, peer[0])
+        family, peer = sock.family, sock.getpeername()
+        self._local_address = format_address(family, sock.getsockname())
+        self._peer_address = format_address(family, peer)
+        self._is_private = not isinstance(peer, tuple) or is_loopback(family, peer[0])
         # Bound once: attribute look-ups on the hot path are a third of its cost.
         self._socket_receive = sock.recv_into
         self._socket_send = sock.send

@@ -18,10 +18,10 @@ from __future__ import annotations
 import hmac
 import ssl
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cache
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from rpcnb.core.deadline import NEVER, Deadline
 from rpcnb.core.errors import (
@@ -47,7 +47,9 @@ from rpcnb.transport.tcp import connected_socket, listening_socket, resolve, tun
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+Result = TypeVar("Result")
 
 RECORDS = 256 * KIB
 """Most bytes taken from the socket at once."""
@@ -125,7 +127,8 @@ class TlsTransport(StreamTransport):
         """Plaintext that `wait_readable` came upon."""
         self._ended = False
         urls = [
-            f"tls://{_place(url)}" for url in (self._inner.local_address, self._inner.peer_address)
+            url.replace("tcp:", "tls:", 1)
+            for url in (self._inner.local_address, self._inner.peer_address)
         ]
         urls[not self._is_server] += f"?{_QUERY}{fingerprint}"
         self._local_address, self._peer_address = urls
@@ -151,19 +154,21 @@ class TlsTransport(StreamTransport):
             Not done by the deadline.
         """
         while not self._open:
-            wanting = False
-            with self._critical():
-                try:
-                    self._tls.do_handshake()
-                    self._check_certificate()
-                    self._open = True
-                except ssl.SSLWantReadError:
-                    wanting = True
-                except ssl.SSLError as error:
-                    self._refuse(error)
-                self._flush()
-            if wanting:
+            self._alone(self._step)
+            if not self._open:
                 self._feed(deadline)
+
+    def _step(self) -> None:
+        """Go on with the handshake as far as the peer's words reach."""
+        try:
+            self._tls.do_handshake()
+            self._check_certificate()
+            self._open = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as error:
+            self._refuse(error)
+        self._flush()
 
     def _check_certificate(self) -> None:
         if self._is_server:
@@ -195,8 +200,7 @@ class TlsTransport(StreamTransport):
             buffer[:count], self._ready = self._ready[:count], self._ready[count:]
             return count
         while True:
-            with self._critical():
-                count = self._decrypt(buffer)
+            count = self._alone(self._decrypt, buffer)
             if count or self._ended:
                 return count
             self._feed()
@@ -206,20 +210,23 @@ class TlsTransport(StreamTransport):
         self._check_open()
         try:
             record = memoryview(bytearray(RECORD))
-            while not self._ready and not self._ended:
-                with self._critical():
-                    self._ready = bytes(record[: self._decrypt(record)])
-                if not self._ready and not self._ended:
-                    self._feed(deadline)
+            while not self._alone(self._get_ready, record):
+                self._feed(deadline)
         except TransportTimeout:
             return False
         except ConnectionClosed:
             self._check_open()
         return True
 
+    def _get_ready(self, record: memoryview) -> bool:
+        """Tell whether there is something to receive: plaintext, put by here, or the end."""
+        if not self._ready:
+            self._ready = bytes(record[: self._decrypt(record)])
+        return bool(self._ready) or self._ended
+
     def _decrypt(self, buffer: memoryview) -> int:
         """Decrypt what has arrived, as much as fits; 0 when there is nothing, or nothing more."""
-        if not self._open or self._ended:
+        if not self._open or self._ended or not self._may_have_more():
             return 0
         count = 0
         try:
@@ -229,7 +236,7 @@ class TlsTransport(StreamTransport):
                     self._ended = True
                     break
                 count += got
-                if not self._incoming.pending and not self._tls.pending():
+                if not self._may_have_more():
                     break
         except ssl.SSLWantReadError:
             return count
@@ -240,23 +247,30 @@ class TlsTransport(StreamTransport):
                 self._lose(error)
         return count
 
+    def _may_have_more(self) -> bool:
+        """Tell whether asking TLS is worth the exception that says that there is nothing."""
+        return bool(self._incoming.pending or self._incoming.eof or self._tls.pending())
+
     def _feed(self, deadline: Deadline = NEVER) -> None:
         """Wait for records and give them to TLS; shake hands first where that is still to be done."""
         if not self._inner.wait_readable(deadline.remaining()):
             message = f"nothing from {_place(self._peer_address)} in time"
             raise TransportTimeout(message)
-        with self._critical():
-            count = self._inner.receive_into(self._records.view)
-            first, self._received = not self._received, self._received + count
-            if not self._open:
-                self._check_handshake(self._records.view[:count] if first else b"")
-            if count:
-                self._incoming.write(self._records.view[:count])
-                self._records.note(count)
-            else:
-                self._incoming.write_eof()
+        self._alone(self._take_in)
         if not self._open:
             self.shake_hands(deadline)
+
+    def _take_in(self) -> None:
+        """Give TLS what has arrived."""
+        count = self._inner.receive_into(self._records.view)
+        first, self._received = not self._received, self._received + count
+        if not self._open:
+            self._check_handshake(self._records.view[:count] if first else b"")
+        if count:
+            self._incoming.write(self._records.view[:count])
+            self._records.note(count)
+        else:
+            self._incoming.write_eof()
 
     def _check_handshake(self, beginning: Bytes) -> None:
         """Refuse who speaks something else, before OpenSSL answers it or waits for more of it."""
@@ -284,9 +298,7 @@ class TlsTransport(StreamTransport):
         total = 0
         for data in _pieces(group):
             self._sending = True
-            with self._critical():
-                self._tls.write(data)
-                records = self._outgoing.read()
+            records = self._alone(self._encrypt, data)
             try:
                 self._inner.send_one(records)
             except BaseException:  # what is left of the records would be missed for ever
@@ -297,19 +309,25 @@ class TlsTransport(StreamTransport):
             total += len(data)
         return total
 
+    def _encrypt(self, data: Bytes) -> bytes:
+        self._tls.write(data)
+        return self._outgoing.read()
+
     def _flush(self) -> None:
         """Send what TLS itself has to say."""
         records = self._outgoing.read()
         if records:
             self._inner.send_one(records)
 
-    @contextmanager
-    def _critical(self) -> Iterator[None]:
-        """Use TLS alone; whatever interrupts that ends the connection."""
+    def _alone(self, use: Callable[..., Result], *arguments: object) -> Result:
+        """Use TLS alone; whatever interrupts that ends the connection.
+
+        No context manager: one of `contextlib`'s made a third of all Python calls of a connection.
+        """
         with self._lock:
             self._user = get_ident()
             try:
-                yield
+                result = use(*arguments)
                 while self._deferred:  # before anybody else sends: frames are numbered
                     self._tls.write(self._deferred.pop(0))
                     self._flush()
@@ -318,6 +336,7 @@ class TlsTransport(StreamTransport):
                 raise
             finally:
                 self._user = 0
+            return result
 
     # --- ending -----------------------------------------------------------------------------------------
 

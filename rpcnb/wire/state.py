@@ -11,10 +11,14 @@ replies belong together is the endpoint's business, which holds the calls.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TypeAlias
+from functools import cache
+from typing import TYPE_CHECKING, TypeAlias
 
 from rpcnb.wire.base import State
 from rpcnb.wire.messages import Kind, Side
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Direction(Enum):
@@ -71,7 +75,8 @@ TRANSITIONS: dict[_Key, State] = {
 """(side, state, direction, kind) -> next state; what is absent is illegal."""
 
 
-def steps(side: Side, direction: Direction) -> dict[State, dict[int, State]]:
+@cache
+def steps(side: Side, direction: Direction) -> Mapping[State, Mapping[int, State]]:
     """Return one side's half of `TRANSITIONS`, by state, for a look-up per frame."""
     table: dict[State, dict[int, State]] = {state: {} for state in State}
     for (row_side, state, row_direction, kind), after in TRANSITIONS.items():

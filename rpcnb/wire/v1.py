@@ -114,7 +114,7 @@ class WireV1(ShortSending):
         self._short = {
             kind: decode
             for kind, decode in short.kinds.items()
-            if self._may_receive[_OPEN].get(Kind(kind)) is _OPEN
+            if self._may_receive[_OPEN].get(kind) is _OPEN
         }
         self._decoder = Decoder(limits)
         self._window = self._buffer = memoryview(

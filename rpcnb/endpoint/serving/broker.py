@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections import OrderedDict
+from functools import partial
 from os import urandom  # what `secrets` takes, which imports `random`: 35 pages of each fork's
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from rpcnb.endpoint.serving.audit import AuditLog
 from rpcnb.endpoint.serving.keyring import may_still_connect
 from rpcnb.endpoint.serving.records import SessionRecord, obstacle_for
 from rpcnb.endpoint.serving.strangers import Strangers
+from rpcnb.endpoint.serving.threads import Threads
 from rpcnb.endpoint.serving.zygote import Ticket
 from rpcnb.transport import pipes
 from rpcnb.wire.handshake import Agreement, Intent, ServerHandshake
@@ -86,6 +88,7 @@ class Broker:
         self._live: dict[str, SessionRecord] = {}
         """Those of them that run: few of the records that are kept, and looked through for each."""
         self._news = threading.Condition()
+        self._helpers = Threads("rpcnb-greet")
         self._closing = False
         self.on_rotate: Callable[[bytes], None] = lambda _: None
         """Told the new secret: what is written down elsewhere has to follow."""
@@ -133,9 +136,13 @@ class Broker:
                 time.sleep(ACCEPT_PAUSE)  # out of descriptors, say: trying again at once would spin
                 continue
             if self._admit(transport):
-                threading.Thread(
-                    target=self._greet, args=(transport,), name="rpcnb-greet", daemon=True
-                ).start()
+                try:
+                    self._helpers.run(partial(self._greet, transport))
+                except RuntimeError as error:  # no thread to be had
+                    LOG.warning("cannot listen to %s for now: %s", transport.peer_address, error)
+                    self._strangers.leave(transport)
+                    transport.abort()
+                    time.sleep(ACCEPT_PAUSE)
 
     def _admit(self, transport: Transport) -> bool:
         """Count a stranger in, and others out for it; False when it is not listened to."""
@@ -158,7 +165,7 @@ class Broker:
             exchange(transport, handshake, "proved", deadline)
             self._strangers.leave(transport)
             self._note_arrival(stranger, handshake.request)
-            transport, escort = self._staff.portable(transport)
+            transport, escort = self._staff.portable(transport, self._helpers.run)
             kept = self._receive(transport, handshake)
         except (ProtocolError, TransportError) as error:
             if isinstance(error, AuthenticationError):
@@ -454,6 +461,7 @@ class Broker:
         for transport in self._strangers.all():
             transport.close()
         self._staff.close()
+        self._helpers.close()
         for thread in self._threads:
             thread.join(timeout=5.0)
 

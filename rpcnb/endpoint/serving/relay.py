@@ -6,8 +6,8 @@ in the broker, beside the certificate's key, which the code of users must not be
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, TypeAlias
 
 from rpcnb.core.errors import TransportError
 from rpcnb.core.limits import KIB
@@ -15,40 +15,54 @@ from rpcnb.transport.room import GrowingRoom
 from rpcnb.transport.unix import unix_pair
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rpcnb.transport.base import Transport
 
+Run: TypeAlias = "Callable[[Callable[[], None]], None]"
+"""Runs something on another thread."""
 CARRIED_AT_ONCE = 256 * KIB
 
 
 class Relay:
     """Two threads, one for each direction; they end when either side has closed.
 
-    One is its own, and carries inwards; the other one is who made it, and calls `carry_out`.
+    One carries inwards; the other one is who made it, and calls `carry_out`.
 
     Parameters
     ----------
     outer : Transport
         To the peer; owned from here on.
+    run : callable
+        Gives the one thread.
     """
 
-    def __init__(self, outer: Transport) -> None:
+    def __init__(self, outer: Transport, run: Run) -> None:
         self._outer = outer
         self._inner, self.portable = unix_pair()
         """`portable` is the connection from now on, with a descriptor to hand over."""
-        inward = threading.Thread(target=self._carry_in, name="rpcnb-relay", daemon=True)
-        self._threads = [inward, threading.current_thread()]
-        inward.start()
+        self._inwards, self._outwards = Lock(), Lock()
+        """Held until all is carried."""
+        self._inwards.acquire()
+        self._outwards.acquire()
+        run(self._carry_in)
 
     def _carry_in(self) -> None:
         """Carry what the peer says; its end is the worker's end of stream."""
-        if self._carry(self._outer, self._inner):
-            self._inner.close()
+        try:
+            if self._carry(self._outer, self._inner):
+                self._inner.close()
+        finally:
+            self._inwards.release()
 
     def carry_out(self) -> None:
         """Carry what the worker says until it ends.  Its last words are carried when it reads no more."""
-        self._carry(self._inner, self._outer)
-        self._outer.close()
-        self._inner.close()
+        try:
+            self._carry(self._inner, self._outer)
+            self._outer.close()
+            self._inner.close()
+        finally:
+            self._outwards.release()
 
     def _carry(self, source: Transport, target: Transport) -> bool:
         """Carry until `source` ends, or False: until `target` takes no more."""
@@ -68,6 +82,12 @@ class Relay:
 
     def join(self, timeout: float) -> bool:
         """Wait until all is carried; False when it was not by then [s]."""
-        for thread in self._threads:
-            thread.join(timeout)
-        return not any(thread.is_alive() for thread in self._threads)
+        return _is_free(self._inwards, timeout) and _is_free(self._outwards, timeout)
+
+
+def _is_free(lock: Lock, timeout: float) -> bool:
+    """Wait until nobody holds a lock; False when somebody still does by then [s]."""
+    free = lock.acquire(timeout=timeout)
+    if free:
+        lock.release()
+    return free

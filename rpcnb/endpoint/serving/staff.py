@@ -14,11 +14,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rpcnb.core.errors import SessionError, TransportError
 from rpcnb.endpoint.serving.estate import knock
-from rpcnb.endpoint.serving.relay import Relay
+from rpcnb.endpoint.serving.relay import Relay, Run
 from rpcnb.endpoint.serving.seat import Opened, Post
 from rpcnb.endpoint.serving.worker import STOPPING
 from rpcnb.endpoint.serving.zygote import KILL, STOP, Ticket, Work, Zygote
@@ -66,12 +67,14 @@ class Staff(ABC):
             The functions to be served could not be loaded.
         """
 
-    def portable(self, transport: Transport) -> tuple[Transport, Callable[[], None]]:
+    def portable(self, transport: Transport, run: Run) -> tuple[Transport, Callable[[], None]]:
         """Return a connection that `hire` can take, for one that has been greeted, and its escort.
 
+        `run` runs something on another thread, where the connection needs one.
         What is said on it may not reach the peer before the caller's thread calls the escort, which
         returns when the connection has ended that it goes along with.
         """
+        del run
         return transport, _go_nowhere
 
     @abstractmethod
@@ -181,11 +184,10 @@ class ProcessStaff(Staff):
         self.ended: dict[str, int] = {}
         """Session -> how it ended, likewise."""
         self._lock = threading.Lock()
-        self._hired: dict[str, int] = {}
-        self._refused: dict[str, str] = {}
+        self._answers: dict[str, SimpleQueue[int | str]] = {}
+        """Session -> where who waits for its worker learns its number, or why there is none."""
         self._working: set[str] = set()
         self._relays: weakref.WeakSet[Relay] = weakref.WeakSet()
-        self._news = threading.Condition()
         self._gone = False
         self._closed = False
         self._listener = threading.Thread(target=self._listen, name="rpcnb-staff", daemon=True)
@@ -212,43 +214,52 @@ class ProcessStaff(Staff):
     def _listen(self) -> None:
         for line in self._reports or ():
             report = json.loads(line)
-            with self._news:
-                if "started" in report:
-                    self._hired[report["started"]] = report["pid"]
-                    self._working.add(report["started"])
-                elif "refused" in report:
-                    self._refused[report["refused"]] = report["reason"]
-                self._news.notify_all()
+            if "started" in report:
+                self._working.add(report["started"])
+                self._answer(report["started"], report["pid"])
+            if "refused" in report:
+                self._answer(report["refused"], report["reason"])
             if "away" in report:
                 self.on_away(report["away"], report["gone"])
             if "ended" in report:
                 self._working.discard(report["ended"])
                 self.on_end(report["ended"], report["code"])
-        with self._news:
-            self._gone = True
-            self._news.notify_all()
+        self._gone = True
+        for session_id in list(self._answers):
+            self._answer(session_id, ZYGOTE_GONE)
         for session_id in self._working:  # the zygote was killed, and they with it
             self.on_end(session_id, -signal.SIGTERM)
 
-    def portable(self, transport: Transport) -> tuple[Transport, Callable[[], None]]:
+    def portable(self, transport: Transport, run: Run) -> tuple[Transport, Callable[[], None]]:
         """Put a relay before what has more to it than a descriptor."""
         if not transport.channel:
-            return super().portable(transport)
-        relay = Relay(transport)
+            return super().portable(transport, run)
+        relay = Relay(transport, run)
         self._relays.add(relay)
         return relay.portable, relay.carry_out
 
     def hire(self, ticket: Ticket, transport: Transport) -> int:
         """Hand the connection to a fresh worker."""
-        self.hand_in(ticket, transport)
-        with self._news:
-            self._news.wait_for(lambda: self._has_answered(ticket.session_id), HIRE_TIMEOUT)
-            pid = self._hired.pop(ticket.session_id, None)
-            if pid is None:
-                reason = self._refused.pop(ticket.session_id, "the zygote does not answer")
-                message = f"no worker process could be started: {reason}"
-                raise SessionError(message)
-            return pid
+        answer = self._answers[ticket.session_id] = SimpleQueue()
+        try:
+            if self._gone:
+                raise SessionError(ZYGOTE_GONE)
+            self.hand_in(ticket, transport)
+            pid = answer.get(timeout=HIRE_TIMEOUT)
+        except Empty:
+            pid = "the zygote does not answer"
+        finally:
+            del self._answers[ticket.session_id]
+        if isinstance(pid, str):
+            message = f"no worker process could be started: {pid}"
+            raise SessionError(message)
+        return pid
+
+    def _answer(self, session_id: str, answer: int | str) -> None:
+        """Tell who waits for a worker; each by itself, as being woken in vain costs 10 µs."""
+        waiting = self._answers.get(session_id)
+        if waiting is not None:
+            waiting.put(answer)
 
     def hand_in(self, ticket: Ticket, transport: Transport) -> None:
         """Let the zygote pass the connection on."""
@@ -258,9 +269,6 @@ class ProcessStaff(Staff):
                 send_descriptor(self._control, transport.fileno(), note)
         except TransportError as error:
             raise SessionError(ZYGOTE_GONE) from error
-
-    def _has_answered(self, session_id: str) -> bool:
-        return session_id in self._hired or session_id in self._refused or self._gone
 
     def release(self, transport: Transport) -> None:
         """Close this process's copy only: closing the connection would end it for the worker."""

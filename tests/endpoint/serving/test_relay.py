@@ -21,7 +21,7 @@ def ends():
     made: Queue[Relay] = Queue()
 
     def go_along() -> None:
-        relay = Relay(outer)
+        relay = Relay(outer, Background)
         made.put(relay)
         relay.carry_out()
 
