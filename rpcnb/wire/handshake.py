@@ -168,6 +168,9 @@ class Handshake(ABC):
             raise LocalProtocolError("the handshake is over")
         self._received += data
         needed, self.needed = self.needed, 0  # should a step raise, the handshake is over
+        if not self._consumed and not MAGIC.startswith(self._received[: len(MAGIC)]):
+            # A stranger is refused at the first wrong byte, though more are needed to go on.
+            raise HandshakeError("the peer does not speak rpcnb")
         while needed and len(self._received) >= needed:
             part = bytes(self._received[:needed])
             del self._received[:needed]
@@ -222,11 +225,8 @@ class Handshake(ABC):
         return hmac.digest(key, label + self._transcript.digest(), "sha256")
 
     def _read_opening(self) -> _Read:
-        for expected in MAGIC:  # byte by byte: a stranger is refused at the first wrong one
-            byte = yield 1
-            if byte[0] != expected:
-                raise HandshakeError("the peer does not speak rpcnb")
-        return (yield _VERSION.size)
+        """Return the version; `receive_data` has looked at what comes before it."""
+        return (yield len(MAGIC) + _VERSION.size)[len(MAGIC) :]
 
     def _agree(self, key: bytes, agreement: Callable[[bytes], Agreement]) -> None:
         self._agreement = agreement(self._proof(key, b"R"))
