@@ -172,12 +172,14 @@ class Connection(Resuming):
         self.open_for(pending)
         return pending
 
-    def open_for(self, pending: Pending) -> None:
-        """Open the request of a `Pending` that was made with `next_id`; it is not yet sent."""
+    def open_for(self, pending: Pending, *, quietly: bool = False) -> None:
+        """Open the request of a `Pending` that was made with `next_id`; it is not yet sent.
+
+        When nobody waits for it the background thread reads: from now on, or, `quietly`, when it looks
+        by itself.
+        """
         self.pending[pending.id] = pending
-        if (
-            self._dozing and pending.callback is not None
-        ):  # nobody waits for it: the background thread reads
+        if self._dozing and pending.callback is not None and not quietly:
             ring(self._bell)
         if self.reason is not None:  # looked at after storing, as `end` stores before it looks
             self.pending.pop(pending.id, None)

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from rpcnb.core.errors import RpcnbError, describe_exception
 from rpcnb.core.events import EVENTS
 from rpcnb.endpoint.client.interrupt import MAIN_THREAD
-from rpcnb.session.base import CallStatus, RPCSession
+from rpcnb.endpoint.client.socket_calls import SocketCalls
+from rpcnb.session.base import CallStatus
 from rpcnb.session.observer import DEFAULT_OPTIONS, RunningCall
 from rpcnb.wire.messages import Cancel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from rpcnb.core.values import FunctionRef, Value
     from rpcnb.endpoint.client.client_connection import ClientConnection
-    from rpcnb.endpoint.pending import Pending
     from rpcnb.session.observer import CallObserver
 
 _RETURNED = CallStatus.RETURN
@@ -37,17 +37,13 @@ class RelayedCall(RunningCall):
         self._connection.post(Cancel(self._number))
 
 
-class RelayingSession(RPCSession):
+class RelayingSession(SocketCalls):
     """The part of a socket session that serves a gateway's clients.
 
     A call that is the only one under way is made by the gateway's main thread in one go, like a
     client's own. Otherwise that thread reads on and the background thread hands the reply over, which
     takes a third more. No shield is raised: in a worker SIGINT has its owner already.
     """
-
-    _connection: ClientConnection
-    _calls: int
-    _start: Callable[..., Pending]
 
     def call_at_once(
         self,
@@ -66,12 +62,9 @@ class RelayingSession(RPCSession):
             if type(reply) is tuple:
                 self._calls += 1
                 return _RETURNED, reply[1]
-            pending: Pending
+            pending = self._go_on(reply, func, args, kwargs, DEFAULT_OPTIONS, observer)
             if reply is None:
-                pending = self._start(func, args, kwargs, None, DEFAULT_OPTIONS, observer)
                 observer.begun(RelayedCall(connection, pending.id))
-            else:
-                pending = reply  # type: ignore[assignment] # no tuple
             connection.wait(pending)
         except RpcnbError as error:
             return CallStatus.EXCEPTION, describe_exception(error, "")

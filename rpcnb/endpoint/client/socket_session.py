@@ -6,7 +6,6 @@ import os
 import time
 from collections import deque
 from contextlib import suppress
-from threading import get_ident
 from typing import TYPE_CHECKING
 
 from rpcnb.core.answers import expect
@@ -23,38 +22,27 @@ from rpcnb.core.errors import (
     WorkerDied,
 )
 from rpcnb.core.events import EVENTS, SessionChanged, SessionState
-from rpcnb.core.values import PLAIN_TYPES, FunctionRef, TypeCode
-from rpcnb.endpoint import transfer
+from rpcnb.core.values import FunctionRef, TypeCode
 from rpcnb.endpoint.client import callback
 from rpcnb.endpoint.client.client_connection import ClientConnection
 from rpcnb.endpoint.client.forks import forget_in_children
 from rpcnb.endpoint.client.housekeeper import HOUSEKEEPER
-from rpcnb.endpoint.client.interrupt import MAIN_THREAD, InterruptShield
+from rpcnb.endpoint.client.interrupt import InterruptShield
 from rpcnb.endpoint.client.killing import KillingSession
-from rpcnb.endpoint.client.queued import QueuedCall, QueuedCalls, QueueingSession
 from rpcnb.endpoint.client.relayed import RelayingSession
 from rpcnb.endpoint.client.shared_memory import SharedMemory
 from rpcnb.endpoint.client.small_copies import SmallCopies
 from rpcnb.endpoint.client.socket_copies import SocketCopies
 from rpcnb.endpoint.client.socket_device import SocketDeviceAPI
-from rpcnb.endpoint.client.submitted import SubmittedCalls
+from rpcnb.endpoint.client.started import StartedCalls
 from rpcnb.endpoint.client.waiting import Waiter
-from rpcnb.endpoint.client.watch import WatchedCall
 from rpcnb.endpoint.credentials import place_of
 from rpcnb.endpoint.heartbeat import HEARTBEATS, Pulse, is_worthwhile
 from rpcnb.endpoint.recovery import TAKEN, Comeback
-from rpcnb.session.base import CallCallback, CallStatus, raise_or_return
-from rpcnb.session.observer import (
-    DEFAULT_OPTIONS,
-    NO_OBSERVER,
-    CallObserver,
-    CallOptions,
-    RunningCall,
-)
+from rpcnb.session.base import raise_or_return
 from rpcnb.session.refs import release_refs
 from rpcnb.wire.messages import (
     CallFunc,
-    Cancel,
     CopyToRemote,
     DeviceCall,
     GetFunction,
@@ -63,27 +51,23 @@ from rpcnb.wire.messages import (
     StreamWait,
 )
 
-_RETURNED = CallStatus.RETURN
-_NO_KWARGS: dict[str, Value] = {}
-_get_parent = callback.SERVING.get
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from rpcnb.core.device import Device
     from rpcnb.core.values import Handle, Value
     from rpcnb.endpoint.client.killing import Kill
-    from rpcnb.endpoint.pending import Pending
     from rpcnb.endpoint.recovery import Reach
+    from rpcnb.session.base import CallCallback
     from rpcnb.session.device_api import DeviceAPI
     from rpcnb.session.hops import Hop
     from rpcnb.transport.base import Transport
     from rpcnb.wire.base import WireProtocol
     from rpcnb.wire.handshake import Agreement
-    from rpcnb.wire.messages import ShortCall, ShortReturn
+    from rpcnb.wire.messages import ShortCall
 
 
-class SocketSession(SocketCopies, KillingSession, QueueingSession, RelayingSession):
+class SocketSession(SocketCopies, KillingSession, RelayingSession):
     """A session on a server.
 
     Parameters
@@ -138,8 +122,7 @@ class SocketSession(SocketCopies, KillingSession, QueueingSession, RelayingSessi
                 HEARTBEATS.watch(Pulse(self._connection, self._tell, asks=True))
         self._connection.ensure_background()
         self._waiter = Waiter(self, self._connection, self._shield)
-        self._submitted = SubmittedCalls(self._connection, self._shield)
-        self.queued = QueuedCalls(self._connection, self._waiter, self._shield)
+        self._started = StartedCalls(self._connection, self._waiter, self._shield)
         HOUSEKEEPER.register(self)
         forget_in_children(self)
 
@@ -155,146 +138,6 @@ class SocketSession(SocketCopies, KillingSession, QueueingSession, RelayingSessi
         """Look up a function over there: one round trip."""
         found = self.ask(lambda number: GetFunction(number, name))
         return None if found is None else expect(found, FunctionRef, "a function")
-
-    def call_func(
-        self,
-        func: FunctionRef,
-        args: Sequence[Value] = (),
-        kwargs: Mapping[str, Value] | None = None,
-        *,
-        options: CallOptions = DEFAULT_OPTIONS,
-        observer: CallObserver = NO_OBSERVER,
-    ) -> Value:
-        """Call over there and wait; SIGINT in the main thread stops it over there."""
-        if EVENTS.subscriptions:
-            return self._call_watched(func, args, kwargs, options, observer)
-        if get_ident() != MAIN_THREAD:
-            pending = self._start(func, args, kwargs, None, options, observer)
-            self._connection.wait(pending)
-            return raise_or_return(pending.status, pending.value)
-        shield = self._shield
-        shield.raise_up()  # as `with shield`, without its two calls from C (0.2 µs)
-        try:
-            reply: ShortReturn | Pending | None = None
-            if options is DEFAULT_OPTIONS and not _get_parent():
-                reply = self._connection.round_trip(
-                    func.handle,
-                    tuple(args),
-                    kwargs or _NO_KWARGS,  # type: ignore[arg-type] # any mapping; only a dict is plain
-                    observer,
-                )
-            if type(reply) is tuple:
-                self._calls += 1
-                status, value = _RETURNED, reply[1]
-            else:
-                if reply is None:
-                    pending = self._start(func, args, kwargs, None, options, observer)
-                else:
-                    self._calls += 1
-                    pending = reply  # type: ignore[assignment] # no tuple
-                self._waiter.wait_shielded(pending, func.info.name)
-                status, value = pending.status, pending.value
-        finally:
-            shield.put_down()
-        if shield.count:
-            release_refs(value, self)
-            shield.raise_held()
-        return value if status is _RETURNED else raise_or_return(status, value)
-
-    def _call_watched(
-        self,
-        func: FunctionRef,
-        args: Sequence[Value],
-        kwargs: Mapping[str, Value] | None,
-        options: CallOptions,
-        observer: CallObserver,
-    ) -> Value:
-        """Do what `call_func` does, and tell the views."""
-        name, began = func.info.name, time.monotonic()
-        watched = WatchedCall(self.table_index, name, observer)
-        with self._shield:
-            pending = self._start(func, args, kwargs, None, options, watched)
-            try:
-                self._waiter.wait(pending, name)
-            finally:
-                watched.ended(pending.status, pending.value, orphaned=pending.orphaned)
-        if pending.status is CallStatus.CANCELLED:  # by a view: here nobody asked
-            from rpcnb.core.cancelled import RemoteCancelled
-
-            seconds = time.monotonic() - began
-            message = f"{name} stopped after {seconds:.1f} s (confirmed by {self.name})"
-            raise RemoteCancelled(message, confirmed=True)
-        return raise_or_return(pending.status, pending.value)
-
-    def async_call_func(
-        self,
-        func: FunctionRef,
-        args: Sequence[Value],
-        kwargs: Mapping[str, Value] | None,
-        callback: CallCallback,
-        *,
-        options: CallOptions = DEFAULT_OPTIONS,
-        observer: CallObserver = NO_OBSERVER,
-    ) -> RunningCall:
-        """Start a call over there."""
-        if EVENTS.subscriptions:
-            observer = WatchedCall(self.table_index, func.info.name, observer)
-            callback = observer.ending(callback)
-        if options is DEFAULT_OPTIONS and not _get_parent():
-            call = self._submitted.start(
-                func.handle,
-                tuple(args),
-                kwargs or _NO_KWARGS,  # type: ignore[arg-type] # as in `call_func`
-                callback,
-                observer,
-            )
-            if call is not None:
-                return call
-        with self._shield:
-            pending = self._start(func, args, kwargs, callback, options, observer)
-            if self._shield.count:  # raised in a moment: nobody will ever hold this call
-                self._connection.post(Cancel(pending.id))
-        return QueuedCall(self.queued, pending)
-
-    def _start(  # noqa: PLR0917 -- private, on the path of every call
-        self,
-        func: FunctionRef,
-        args: Sequence[Value],
-        kwargs: Mapping[str, Value] | None,
-        on_end: CallCallback | None,
-        options: CallOptions,
-        observer: CallObserver,
-    ) -> Pending:
-        self._calls += 1
-        args = tuple(args)
-        connection, parent = self._connection, _get_parent()
-        pending = connection.open_request(on_end, observer)
-        if type(observer) is WatchedCall:
-            observer.sent(pending.id)
-        if kwargs or not PLAIN_TYPES.issuperset(map(type, args)):
-            pending.stream = options.stream
-            pending.arrays = transfer.buffers_in(args, kwargs or _NO_KWARGS)
-        if (
-            options is DEFAULT_OPTIONS
-            and not parent
-            and connection.send_plain_call(pending, func.handle, args, kwargs or _NO_KWARGS)  # type: ignore[arg-type] # any mapping; only a dict is plain
-        ):
-            return pending
-        message = CallFunc(
-            pending.id,
-            func.handle,
-            args,
-            kwargs or {},  # type: ignore[arg-type] # any mapping; the codec asks for a dict
-            options.stream,
-            options.timeout,
-            parent,
-        )
-        connection.send_request(pending, message)
-        return pending
-
-    def cancel_call(self, call: int) -> None:
-        if call in self._connection.pending:
-            self._connection.post(Cancel(call))
 
     # --- asking and waiting -------------------------------------------------------------------
 
@@ -431,9 +274,9 @@ class SocketSession(SocketCopies, KillingSession, QueueingSession, RelayingSessi
             "transport": type(connection.transport).__name__,
             "connections": connection.cuts + 1,
             "bytes_resent": getattr(connection.protocol, "resent_nbytes", 0),
-            "calls": self._calls + self.queued.count + self._submitted.count,
+            "calls": self._calls + self._started.queued + self._started.submitted,
             "calls_in_flight": connection.requests_under_way,
-            "calls_queued": self.queued.count,
+            "calls_queued": self._started.queued,
             "frames_sent": connection.protocol.frames_sent,
             "frames_received": connection.protocol.frames_received,
             "bytes_sent": connection.outbox.nbytes,

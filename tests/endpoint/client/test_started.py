@@ -1,4 +1,4 @@
-"""Submitted calls over a connection whose other end is a server in this process."""
+"""Submitted and queued calls over a connection whose other end is a server in this process."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rpcnb.core.errors import SessionClosed
+from rpcnb.core.errors import EncodeError, SessionClosed
 from rpcnb.core.events import EVENTS, CallChanged, CallPhase
 from rpcnb.endpoint.client.connect import open_session
-from rpcnb.endpoint.client.submitted import OUT_FOR_EACH, SubmittedCall
+from rpcnb.endpoint.client.started import OUT_FOR_EACH, QueuedCall
+from rpcnb.endpoint.outbox import HELD_MESSAGES
 from rpcnb.endpoint.serving.server import Server
 from rpcnb.session.base import CallStatus
 from rpcnb.session.functions import FunctionRegistry
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rpcnb.endpoint.client.socket_session import SocketSession
+    from rpcnb.endpoint.pending import Pending
     from rpcnb.wire.base import Prepared
 
 SOON = 10.0
@@ -53,6 +55,7 @@ def session(tmp_path: Path, door: Door) -> Iterator[SocketSession]:
     registry = FunctionRegistry()
     registry.add("wait", door.wait)
     registry.add("note", lambda number: door.passed.append(number) or number)
+    registry.add("echo", lambda value: value)
     with (
         Server(registry=registry, in_process=True, connection_file=tmp_path / "c.json") as server,
         open_session(server.url, token=server.token) as opened,
@@ -65,6 +68,14 @@ def submit(session: SocketSession, name: str, *args: object) -> Started:
     function = session.get_function(name)
     assert function is not None
     started.running = session.async_call_func(function, args, {}, started.callback)
+    return started
+
+
+def queue(session: SocketSession, *args: object) -> Started:
+    started = Started()
+    echo = session.get_function("echo")
+    assert echo is not None
+    started.running = session.queue_call(echo, args, {}, started.callback)
     return started
 
 
@@ -152,9 +163,10 @@ def test_a_call_that_is_kept_back_is_cancelled(session: SocketSession, door: Doo
 
 def test_other_arguments_take_the_general_way(session: SocketSession) -> None:
     call = submit(session, "note", [1, 2])
-    assert not isinstance(call.running, SubmittedCall)
     assert call.result() == [1, 2]
-    assert isinstance(submit(session, "note", 1).running, SubmittedCall)
+    assert session._started.submitted == 0
+    assert submit(session, "note", 1).result() == 1
+    assert session._started.submitted == 1
 
 
 def test_views_are_told_of_it(session: SocketSession) -> None:
@@ -174,9 +186,10 @@ def test_a_closed_session_takes_none(session: SocketSession) -> None:
     assert not session._connection.pending
 
 
+@pytest.mark.parametrize("way", ["async_call_func", "queue_call"])
 @pytest.mark.parametrize("step", ["before", "after"])
 def test_ctrl_c_between_two_steps_leaves_no_call_that_nobody_holds(
-    session: SocketSession, door: Door, step: str
+    session: SocketSession, door: Door, step: str, way: str
 ) -> None:
     note = session.get_function("note")
     assert note is not None
@@ -196,7 +209,7 @@ def test_ctrl_c_between_two_steps_leaves_no_call_that_nobody_holds(
     session._connection.outbox = Interrupted()
     started = Started()
     with pytest.raises(KeyboardInterrupt):
-        session.async_call_func(note, (1,), {}, started.callback)
+        getattr(session, way)(note, (1,), {}, started.callback)
     session._connection.outbox = outbox
     assert session.statistics()["calls_in_flight"] == 1
     door.open.set()
@@ -229,3 +242,97 @@ def test_a_program_that_ends_has_sent_what_it_submitted(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-c", program, file], check=True, timeout=30)
         assert all_noted.wait(SOON)
     assert noted == list(range(45))
+
+
+def test_queued_calls_are_sent_many_at_once(session: SocketSession, sent: list[int]) -> None:
+    echo = session.get_function("echo")
+    assert echo is not None
+    sent.clear()
+    calls = [Started() for _ in range(4 * HELD_MESSAGES)]
+    for number, call in enumerate(calls):
+        call.running = session.queue_call(echo, (number,), {}, call.callback)
+    calls[-1].running.wait()
+    assert [call.result() for call in calls] == list(range(len(calls)))
+    assert len(sent) < len(calls) / 2
+    assert session.statistics()["calls_queued"] == len(calls)
+
+
+def test_a_queued_call_that_nobody_waits_for_is_sent_all_the_same(session: SocketSession) -> None:
+    assert queue(session, 7).result() == 7
+
+
+def test_a_queued_call_may_be_waited_for_again_and_by_several(session: SocketSession) -> None:
+    call = queue(session, 7)
+    threads = [threading.Thread(target=call.running.wait) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    call.running.wait()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    call.running.wait()
+    call.cancel()
+    assert call.result() == 7
+
+
+def test_values_that_cannot_cross_raise_where_they_are_queued(session: SocketSession) -> None:
+    with pytest.raises(EncodeError):
+        queue(session, object())
+    assert session.statistics()["calls_in_flight"] == 0
+
+
+def test_any_values_cross_queued(session: SocketSession) -> None:
+    assert queue(session, [1, (2, {"three": 2**80})]).result() == [1, (2, {"three": 2**80})]
+
+
+def test_a_closed_session_tells_every_queued_call(session: SocketSession) -> None:
+    echo = session.get_function("echo")
+    assert echo is not None
+    call = Started()
+    call.running = session.queue_call(echo, (1,), {}, call.callback)
+    session.shutdown()
+    assert call.status() in {CallStatus.LOST, CallStatus.RETURN}
+    call.running.wait()
+    with pytest.raises(SessionClosed):
+        session.queue_call(echo, (1,), {}, Started().callback)
+
+
+def test_views_are_told_of_queued_calls(session: SocketSession) -> None:
+    with EVENTS.subscribe() as events:
+        queue(session, 1).result()
+        phases = [event.phase.value for event in events.drain() if isinstance(event, CallChanged)]
+    assert phases[0] == "sent"
+    assert "finished" in phases
+
+
+def test_a_call_whose_connection_ends_while_it_is_queued_is_told(
+    session: SocketSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = session._connection
+    open_for = connection.open_for
+
+    def open_and_end(call: Pending, **how: bool) -> None:
+        open_for(call, **how)
+        if type(call) is QueuedCall:
+            session.shutdown()
+
+    monkeypatch.setattr(connection, "open_for", open_and_end)
+    assert queue(session, 1).status() is CallStatus.LOST
+
+
+def test_queued_calls_are_held_back_until_the_outermost_block_ends(
+    session: SocketSession, sent: list[int]
+) -> None:
+    echo = session.get_function("echo")
+    assert echo is not None
+    sent.clear()
+    calls = [Started() for _ in range(2 * HELD_MESSAGES)]
+    session.hold_back(held=True)
+    session.hold_back(held=True)
+    for number, call in enumerate(calls):
+        call.running = session.queue_call(echo, (number,), {}, call.callback)
+    session.hold_back(held=False)
+    assert sent == []
+    session.hold_back(held=False)
+    assert len(sent) == 1
+    assert [call.result() for call in calls] == list(range(len(calls)))
