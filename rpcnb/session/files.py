@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import PermissionDenied
+from rpcnb.core.folders import fresh_folder, remove_folder
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.session.quota import Spool
 
@@ -47,7 +48,7 @@ class WorkFolder:
         self._own = path is None
         self._pid = os.getpid()
         self._begin(limits)
-        self.settle(os.path.realpath(_fresh_folder() if path is None else path))
+        self.settle(os.path.realpath(fresh_folder() if path is None else path))
         self._is_there = True
         if not self.path.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "a work folder must exist", self._where)
@@ -179,9 +180,7 @@ class WorkFolder:
     def close(self) -> None:
         """Remove the folder if it is its own.  Idempotent; nothing in a forked child."""
         if self._own and self._pid == os.getpid():
-            from shutil import rmtree  # as in `_fresh_folder`
-
-            rmtree(self._where, ignore_errors=True)
+            remove_folder(self._where)
 
     @contextmanager
     def _charged(self, nbytes: int) -> Iterator[None]:
@@ -319,12 +318,6 @@ def _write_all(file: int, data: bytes, offset: int) -> None:
         done = 0
         while done < len(view):
             done += os.pwrite(file, view[done:], offset + done)
-
-
-def _fresh_folder() -> str:
-    from tempfile import mkdtemp  # not at once: a fork copies the mappings of what it loads
-
-    return mkdtemp(prefix="rpcnb-")
 
 
 def _check_position(number: int) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import heapq
-import os
 import threading
-from functools import cache
 from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING
+
+from rpcnb.core.forks import do_in_children
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +77,7 @@ class Timers:
         wait = seconds if seconds > 0 else 0.0  # NaN has no place in an order
         timer = Timer(monotonic() + wait, next(self._order), action)
         if self._thread is None:
-            _reset_in_children(self)
+            do_in_children(self.reset)
         with self._changed:
             heapq.heappush(self._heap, timer)
             if len(self._heap) > self._tidy_at:
@@ -110,13 +110,6 @@ class Timers:
                     return heapq.heappop(self._heap)
                 # Longer is an error, which would end this thread and every deadline with it.
                 self._changed.wait(min(pause, threading.TIMEOUT_MAX))
-
-
-@cache
-def _reset_in_children(timers: Timers) -> None:
-    """Have forked children forget timers: once there may be any, as it costs each child 40 pages."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=timers.reset)
 
 
 TIMERS = Timers()

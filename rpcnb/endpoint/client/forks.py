@@ -6,10 +6,10 @@ closes the child's copies of the descriptors, and says nothing on them.
 
 from __future__ import annotations
 
-import os
 import weakref
-from functools import cache
 from typing import Protocol
+
+from rpcnb.core.forks import do_in_children
 
 
 class Inherited(Protocol):
@@ -24,7 +24,7 @@ _INHERITED: weakref.WeakSet[Inherited] = weakref.WeakSet()
 
 def forget_in_children(something: Inherited) -> None:
     """Let `something` be told in children that are forked from now on."""
-    _watch_forks()
+    do_in_children(_forget_all)
     _INHERITED.add(something)
 
 
@@ -32,10 +32,3 @@ def _forget_all() -> None:
     for something in list(_INHERITED):
         something.forget()
     _INHERITED.clear()
-
-
-@cache
-def _watch_forks() -> None:
-    """Have forked children forget: once there is something, as looking takes each of them 20 pages."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_forget_all)

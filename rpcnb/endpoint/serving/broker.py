@@ -14,7 +14,7 @@ import threading
 import time
 from collections import OrderedDict
 from functools import partial
-from os import urandom  # what `secrets` takes, which imports `random`: 35 pages of each fork's
+from os import urandom  # for `secrets`: see `keyring`
 from typing import TYPE_CHECKING, Any
 
 from rpcnb.core.deadline import Deadline

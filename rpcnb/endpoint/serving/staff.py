@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rpcnb.core.errors import SessionError, TransportError
+from rpcnb.core.folders import fresh_folder, remove_folder
 from rpcnb.endpoint.serving.estate import knock
 from rpcnb.endpoint.serving.relay import Relay, Run
 from rpcnb.endpoint.serving.seat import Opened, Post
@@ -157,10 +158,14 @@ class ProcessStaff(Staff):
             ).run()
         theirs.close()
         self.pid = pid
-        import tempfile  # not before the fork: see `zygote._remove_all`
-
-        self._begin(control, Path(tempfile.mkdtemp(prefix="rpcnb-")), on_end)
-        control.sendall(os.fsencode(self.folder) + b"\n")
+        try:
+            made = fresh_folder()  # not before the fork, for what it loads
+        except OSError:
+            control.close()  # the zygote, which was told nothing, ends
+            os.waitpid(pid, 0)
+            raise
+        self._begin(control, Path(made), on_end)
+        control.sendall(os.fsencode(made) + b"\n")
 
     @classmethod
     def inherit(cls, estate: Estate, on_end: OnEnd) -> ProcessStaff | None:
@@ -307,9 +312,7 @@ class ProcessStaff(Staff):
         if self._reports is not None:
             self._reports.close()
         self._control.close()
-        from shutil import rmtree  # likewise
-
-        rmtree(self.folder, ignore_errors=True)  # the zygote does, unless it was killed
+        remove_folder(self.folder)  # the zygote does, unless it was killed
 
     def dismiss(self) -> None:
         """Do not wait until the zygote has loaded what nobody will ask for."""

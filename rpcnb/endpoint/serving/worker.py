@@ -15,6 +15,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import ConnectionClosed, TransportError
+from rpcnb.core.folders import fresh_folder, remove_folder
 from rpcnb.core.frozen import compile_all, frozen
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.endpoint.greeting import PIECE
@@ -156,7 +157,7 @@ class Crew:
                 stage=self._stage,
             )
         finally:
-            _remove(folder)
+            remove_folder(folder)
 
     def _end_soon(self) -> None:
         """End this worker process also when its main thread does not come back from a call."""
@@ -232,18 +233,6 @@ def _nothing(*_: object) -> None:
     """Stand in for those who are told of a session."""
 
 
-def _remove(folder: str) -> None:
-    """Remove a folder: mostly there is none, or nothing is in it."""
-    try:
-        os.rmdir(folder)  # noqa: PTH106 -- no Path needed
-    except FileNotFoundError:
-        pass
-    except OSError:
-        from shutil import rmtree  # not for each fork, see `zygote`
-
-        rmtree(folder, ignore_errors=True)
-
-
 def _adopt(fd: int) -> Transport:
     """Return the connection that was handed over; one that has ended where it was lost since.
 
@@ -264,10 +253,11 @@ def serve_on_thread(
     opened: Opened,
 ) -> None:
     """Serve one session on a thread of the server's process."""
-    import tempfile  # not for each fork, see `zygote`
-
-    with tempfile.TemporaryDirectory(prefix="rpcnb-", ignore_cleanup_errors=True) as folder:
-        serve(transport, ticket, service, opened, os.path.realpath(folder))
+    folder = os.path.realpath(fresh_folder())
+    try:
+        serve(transport, ticket, service, opened, folder)
+    finally:
+        remove_folder(folder)
 
 
 def serve(

@@ -34,6 +34,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
 from rpcnb.core.errors import ConnectionClosed, TransportError
+from rpcnb.core.folders import remove_folder
 from rpcnb.endpoint.serving.estate import listen_for_heirs
 from rpcnb.session.processes import end_group, group_of
 from rpcnb.transport.descriptor import receive_descriptor, send_descriptor
@@ -179,7 +180,7 @@ class Zygote:
             lines = traceback.format_exception(error)
             self._report(failed=f"{type(error).__name__}: {error}", traceback="".join(lines))
         finally:
-            _remove_all(self._folder)
+            remove_folder(self._folder)
             _flush_output()
             os._exit(status)
 
@@ -391,7 +392,7 @@ class Zygote:
                 self._close_door(session_id)
                 folder = f"{self._folder}/{session_id}"
                 if os.path.lexists(folder):  # it was killed
-                    _remove_all(folder)
+                    remove_folder(folder)
                 code = os.waitstatus_to_exitcode(status)
                 if not self._report(ended=session_id, code=code):
                     self._ended[session_id] = code
@@ -441,13 +442,6 @@ def _close_all(numbers: list[int]) -> None:
             first = number
         last = number
     os.closerange(first, last + 1)
-
-
-def _remove_all(folder: Path | str) -> None:
-    """Remove a folder and what is in it."""
-    from shutil import rmtree  # here: it loads three compressors, whose mappings each fork copies
-
-    rmtree(folder, ignore_errors=True)
 
 
 def _flush_output() -> None:

@@ -321,3 +321,20 @@ def test_the_staff_of_a_broker_that_is_gone_is_inherited(ends) -> None:
     first.close()
     for end in (here, third):
         end.close()
+
+
+def test_a_staff_that_finds_no_place_for_its_folder_leaves_no_process(run_python) -> None:
+    code = """
+import os, tempfile
+from rpcnb.endpoint.serving.staff import ProcessStaff
+tempfile.tempdir = "/nowhere"
+try:
+    ProcessStaff(print, print, print)
+except FileNotFoundError as error:
+    print(type(error).__name__)
+try:
+    os.waitpid(-1, os.WNOHANG)
+except ChildProcessError:
+    print("no child")
+"""
+    assert run_python(code) == "FileNotFoundError\nno child\n"

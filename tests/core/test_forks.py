@@ -1,0 +1,22 @@
+"""Tests of `rpcnb.core.forks`: what a forked child does first."""
+
+from __future__ import annotations
+
+
+def test_children_do_what_was_asked_for_and_their_parent_does_not(run_python) -> None:
+    code = """
+import os
+from rpcnb.core.forks import do_in_children
+
+def act():
+    print("acted", flush=True)
+
+do_in_children(act)
+do_in_children(act)  # once is enough
+if os.fork() == 0:
+    print("child", flush=True)
+    os._exit(0)
+os.wait()
+print("parent")
+"""
+    assert run_python(code) == "acted\nchild\nparent\n"
