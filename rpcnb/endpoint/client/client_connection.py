@@ -101,21 +101,31 @@ class ClientConnection(Connection):
 
     def _forget(self, number: int) -> None:
         """Take back what was not sent, also if a press of Ctrl-C has made it known already."""
+        self._trip.clear()
         self.pending.pop(number, None)
         self._stayed = None
 
     def stay(self) -> Pending | None:
         """Make the request of the trip under way known, and return it; None when there is none.
 
-        Main thread only; may be called by a signal handler.
+        Main thread only; may be called by a signal handler, also in the midst of itself. The request
+        is pending before it is no trip any more, and whoever looks for both looks at the trip first:
+        no other thread can miss it, and nobody needs a lock, which a signal handler could not wait for.
         """
         try:
-            number, observer, args, kwargs = self._trip.pop()
+            number, observer, args, kwargs = self._trip[-1]
         except IndexError:
             return self._stayed
-        pending = self._stayed = Pending(number, None, observer)
+        pending = Pending(number, None, observer)
         pending.arrays = buffers_in(args, kwargs)
-        self.pending[number] = pending
+        pending = self.pending.setdefault(number, pending)
+        try:
+            self._trip.pop()
+        except IndexError:  # a signal handler made it stay meanwhile
+            if pending is not self._stayed:  # that one has ended already
+                self.pending.pop(number, None)
+            return self._stayed
+        self._stayed = pending
         if self.reason is not None and self.pending.pop(number, None) is not None:
             # Looked at after storing, as `end` stores before it looks.
             pending.resolve(CallStatus.LOST, self.told or self.reason)
@@ -123,13 +133,14 @@ class ClientConnection(Connection):
 
     @property
     def requests_under_way(self) -> int:
-        """How many requests are not answered yet."""
-        return len(self.pending) + len(self._trip)
+        """How many requests are not answered yet; one more for the instant in which a trip stays."""
+        return len(self._trip) + len(self.pending)  # in this order: see `stay`
 
     def streams_using(self, base: int) -> set[int]:
         """Return the streams of calls under way that were given an array in that buffer."""
-        found = {pending.stream for pending in list(self.pending.values()) if pending.uses(base)}
-        for _, _, args, kwargs in list(self._trip):
-            if base in buffers_in(args, kwargs):
-                found.add(0)
+        found = {0 for _, _, args, kwargs in list(self._trip) if base in buffers_in(args, kwargs)}
+        # After the trip: see `stay`.
+        found.update(
+            pending.stream for pending in list(self.pending.values()) if pending.uses(base)
+        )
         return found

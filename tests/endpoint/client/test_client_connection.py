@@ -176,3 +176,93 @@ def test_a_copy_from_another_thread_finds_the_call_that_has_its_array(connection
     assert connection.streams_using(9) == {pending.stream}
     del connection.pending[pending.id]
     assert connection.streams_using(9) == set()
+
+
+class Steps:
+    """Does something before and after each step in which `stay` changes what others look at."""
+
+    def __init__(self, connection, step) -> None:
+        class Trips(list):
+            def pop(self):
+                step()
+                trip = super().pop()
+                step()
+                return trip
+
+        class Requests(dict):
+            def __setitem__(self, number, pending):
+                step()
+                super().__setitem__(number, pending)
+                step()
+
+            def setdefault(self, number, pending):
+                step()
+                found = super().setdefault(number, pending)
+                step()
+                return found
+
+        connection._trip, connection.pending = Trips(connection._trip), Requests()
+
+
+TRIP = (7, CallObserver(), (1, ArrayRef(Handle(3), (2,), base=9)), {})
+
+
+def test_no_step_of_staying_hides_the_call_from_other_threads(connection) -> None:
+    connection._trip.append(TRIP)
+    seen: list[tuple[bool, bool]] = []
+    Steps(
+        connection,
+        lambda: seen.append(
+            (connection.streams_using(9) == {0}, connection.requests_under_way > 0)
+        ),
+    )
+    connection.stay()
+    assert seen == [(True, True)] * 4
+
+
+def test_a_call_that_stays_while_another_thread_looks_is_found(connection) -> None:
+    class StayingTrips(list):
+        """A trip that stays as soon as somebody has looked at it, or found nothing."""
+
+        def __iter__(self):
+            found = list.copy(self)
+            connection.stay()
+            return iter(found)
+
+        def __len__(self) -> int:
+            number = super().__len__()
+            connection.stay()
+            return number
+
+    class StayingRequests(dict):
+        def values(self):
+            found = dict(self)
+            connection.stay()
+            return found.values()
+
+        def __len__(self) -> int:
+            number = super().__len__()
+            connection.stay()
+            return number
+
+    for look in (lambda: connection.streams_using(9) == {0}, lambda: connection.requests_under_way):
+        connection._trip, connection.pending = StayingTrips([TRIP]), StayingRequests()
+        assert look()
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_press_in_the_midst_of_staying_leaves_one_request(connection, ended) -> None:
+    connection._trip.append(TRIP)
+    pressed: list[object] = []
+
+    def press() -> None:
+        if not pressed:
+            pressed.append(None)
+            pressed.append(connection.stay())
+            if ended:  # a second press stops waiting
+                connection.pending.pop(7)
+
+    Steps(connection, press)
+    assert connection.stay() is pressed[1]
+    assert connection._trip == []
+    assert connection.pending == ({} if ended else {7: pressed[1]})
