@@ -39,7 +39,7 @@ from rpcnb.wire.decoder import Decoder
 from rpcnb.wire.encoder import Encoder, unsendable
 from rpcnb.wire.fields import natural
 from rpcnb.wire.frames import FIXED, FIXED_NBYTES, Fixed, check_sizes
-from rpcnb.wire.journal import SPACING
+from rpcnb.wire.journal import TRIMMED_AFTER
 from rpcnb.wire.layout import MESSAGES
 from rpcnb.wire.messages import (
     KIND_OF,
@@ -191,7 +191,7 @@ class WireV1(ShortSending):
             return self._note_payload((fixed + header, *payload))
         data = fixed + header
         self._note(data)
-        return (data if sequence % SPACING else self._spaced(data),)
+        return (data if sequence % TRIMMED_AFTER else self._spaced(data),)
 
     def _note_payload(self, buffers: tuple[Buffer, ...]) -> Sequence[Buffer]:
         """Take note of the newest frame, which has a payload; see `ResumableV1`."""
@@ -201,7 +201,7 @@ class WireV1(ShortSending):
         """Look what has arrived over there; likewise."""
 
     def _spaced(self, data: bytes) -> bytes:
-        """Return the newest frame, `SPACING` after the last one that came here; likewise."""
+        """Return the newest frame, `TRIMMED_AFTER` after the last one that came here; likewise."""
         return data
 
     def quick_frame(self, kind: Kind, request: int, header: bytes) -> bytes | None:
@@ -212,7 +212,7 @@ class WireV1(ShortSending):
         nbytes, received = len(header), self.frames_received
         data = FIXED.pack(kind, 0, self._epoch, nbytes, request, sequence, received, 0) + header
         self._note(data)
-        return data if sequence % SPACING else self._spaced(data)
+        return data if sequence % TRIMMED_AFTER else self._spaced(data)
 
     # --- receiving -------------------------------------------------------------------------------
 
