@@ -22,10 +22,10 @@ from rpcnb.core.errors import (
     WorkerDied,
 )
 from rpcnb.core.events import EVENTS, SessionChanged, SessionState
+from rpcnb.core.forks import forget_in_children
 from rpcnb.core.values import FunctionRef, TypeCode
 from rpcnb.endpoint.client import callback
 from rpcnb.endpoint.client.client_connection import ClientConnection
-from rpcnb.endpoint.client.forks import forget_in_children
 from rpcnb.endpoint.client.housekeeper import HOUSEKEEPER
 from rpcnb.endpoint.client.interrupt import InterruptShield
 from rpcnb.endpoint.client.killing import KillingSession

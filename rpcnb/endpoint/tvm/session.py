@@ -24,13 +24,13 @@ from rpcnb.core.errors import (
     rebuild_exception,
 )
 from rpcnb.core.events import EVENTS, SessionChanged, SessionState
+from rpcnb.core.forks import forget_in_children
 from rpcnb.core.values import (
     ArrayRef,
     DTypeValue,
     FunctionRef,
     Handle,
 )
-from rpcnb.endpoint.client.forks import forget_in_children
 from rpcnb.endpoint.client.housekeeper import HOUSEKEEPER
 from rpcnb.endpoint.client.watch import WatchedCopy
 from rpcnb.endpoint.transfer import host_view

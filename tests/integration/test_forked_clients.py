@@ -1,4 +1,4 @@
-"""Tests of `rpcnb.endpoint.client.forks`: real forks of a process with sessions."""
+"""Forks of a process with sessions: each belongs to the process that opened it."""
 
 from __future__ import annotations
 
