@@ -171,6 +171,7 @@ def test_calls_that_run_may_finish_when_a_server_drains(start_server, remote, ev
         session = server.connect()
         sleep = remote(session, "t.sleep")
         idle = server.connect()
+        remote(idle, "t.sleep")(0)  # a worker that has no session yet ends without a word
         began = monotonic()
         # Not after a while: on a busy machine the call would not have begun, and be refused.
         assert sleep(1.0, observer=WhenItRuns(server.process.stdin.close)) == 1.0
