@@ -1,6 +1,7 @@
 """Before the first frame: both ends prove that they know the secret, and agree on a session.
 
-What a broker exposes to anybody who can reach it is this file. It knows four messages of fixed
+What a broker exposes to anybody who can reach it is this file, and `server_handshake`; the other side
+is `client_handshake`. They know four messages of fixed
 binary layout (little-endian), of which none is longer than 1.1 KiB::
 
     ClientHello   magic 8 | version u16 | intent u8 | key id 8 | nonce 32 | session id 16
@@ -12,12 +13,12 @@ binary layout (little-endian), of which none is longer than 1.1 KiB::
     Refusal       magic 8 | 0 u16 | oldest u16 | newest version u16      instead of a ServerHello
 
 An HMAC is HMAC-SHA256, with the secret as key, of its label and the SHA-256 of what is special about
-the channel (the fingerprint of a TLS certificate) and every byte sent and received before it. So a proof fits one exchange only (both nonces are in it), cannot be
-reflected (the labels differ), and covers versions, names and intent. The server proves first, and
-a client that is not convinced sends nothing more. A Refusal is not proved, as the server cannot
+the channel (the fingerprint of a TLS certificate) and every byte sent and received before it. So a proof fits one
+exchange only (both nonces are in it), cannot be reflected (the labels differ), and covers versions,
+names and intent. The server proves first, and a client that is not convinced sends nothing more. A Refusal is not proved, as the server cannot
 read what another version may have changed; all it can do is end the attempt.
 
-Rules for this file: the secret never leaves it, in no message, error or repr; proofs are compared
+Rules for these files: the secret never leaves them, in no message, error or repr; proofs are compared
 with `hmac.compare_digest` only.
 """
 
@@ -33,18 +34,17 @@ from struct import Struct
 from typing import TYPE_CHECKING, TypeAlias
 
 from rpcnb.core.errors import (
-    AuthenticationError,
     HandshakeError,
     LimitExceeded,
     LocalProtocolError,
     RemoteProtocolError,
 )
 from rpcnb.core.frozen import frozen
-from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from rpcnb.core.limits import Limits
     from rpcnb.wire.messages import Buffer
 
 MAGIC = b"\x89RPCNB\r\n"
@@ -55,20 +55,20 @@ VERSION = 1
 SECRET_NBYTES = 16
 """A secret may not be shorter. The proofs rest on it alone: nobody counts attempts here."""
 
-_NONCE_NBYTES = _PROOF_NBYTES = 32
-_NAME_NBYTES = 64
-_TEXT_NBYTES = 1024
-_CAVEATS_NBYTES = 512
-_VERSION = Struct("<H")
-_VERSIONS = Struct("<HH")
-_LENGTH = Struct("<H")
-_HELLO = Struct("<B8s32s16sH")
-_READY = Struct("<B16sHH")
-_REFUSAL = 0  # in place of a version
-_ACCEPTED, _REFUSED = 0, 1
+NONCE_NBYTES = PROOF_NBYTES = 32
+NAME_NBYTES = 64
+TEXT_NBYTES = 1024
+CAVEATS_NBYTES = 512
+VERSION_FIELD = Struct("<H")
+VERSIONS_FIELD = Struct("<HH")
+LENGTH = Struct("<H")
+HELLO = Struct("<B8s32s16sH")
+READY = Struct("<B16sHH")
+REFUSAL = 0  # in place of a version
+ACCEPTED, REFUSED = 0, 1
 
-_Steps: TypeAlias = "Generator[int, bytes, None]"
-_Read: TypeAlias = "Generator[int, bytes, bytes]"
+Steps: TypeAlias = "Generator[int, bytes, None]"
+Read: TypeAlias = "Generator[int, bytes, bytes]"
 
 
 class Intent(IntEnum):
@@ -214,7 +214,7 @@ class Handshake(ABC):
             raise HandshakeError("the connection was closed during the handshake")
 
     @abstractmethod
-    def _run(self) -> _Steps:
+    def _run(self) -> Steps:
         """Yield how many bytes are needed next; get them; say and do what follows."""
 
     def _send(self, data: bytes) -> None:
@@ -224,277 +224,59 @@ class Handshake(ABC):
     def _proof(self, key: bytes, label: bytes) -> bytes:
         return hmac.digest(key, label + self._transcript.digest(), "sha256")
 
-    def _read_opening(self) -> _Read:
+    def _read_opening(self) -> Read:
         """Return the version; `receive_data` has looked at what comes before it."""
-        return (yield len(MAGIC) + _VERSION.size)[len(MAGIC) :]
+        return (yield len(MAGIC) + VERSION_FIELD.size)[len(MAGIC) :]
 
     def _agree(self, key: bytes, agreement: Callable[[bytes], Agreement]) -> None:
         self._agreement = agreement(self._proof(key, b"R"))
         self.done = True
 
 
-class ClientHandshake(Handshake):
-    """The side that connects.
+def checked_secret(secret: bytes) -> bytes:
+    """Return a secret that is long enough.
 
-    Parameters
-    ----------
-    secret : bytes
-        What both sides know; at least `SECRET_NBYTES`.
-    session_name : str
-        Name of the session, at most 64 bytes of UTF-8; for `Intent.CONTROL` a command.
-    session_id, epoch : bytes, int
-        The session to go on with, and its last epoch; zeros for a new one.
-    intent : Intent
-        What for.
-    keyid : bytes
-        Which of the server's secrets, at most 8 bytes.
-    caveats : str
-        By which `secret` was made from that one; at most 512 bytes.
-    limits : Limits
-        `preauth_bytes` applies.
-    channel : bytes
-        What only this channel has: `Transport.channel`.
-    nonce : bytes, optional
-        32 fresh random bytes unless a test gives them.
+    Raises
+    ------
+    ValueError
+        It is not.
     """
-
-    def __init__(
-        self,
-        secret: bytes,
-        *,
-        session_name: str = "",
-        session_id: bytes = bytes(16),
-        epoch: int = 0,
-        intent: Intent = Intent.NEW,
-        keyid: bytes = b"",
-        caveats: str = "",
-        limits: Limits = DEFAULT_LIMITS,
-        channel: bytes = b"",
-        nonce: bytes | None = None,
-    ) -> None:
-        self._key = _checked_secret(secret)
-        self._session_name = session_name
-        self._intent = Intent(intent)
-        if len(keyid) > 8 or len(session_id) != 16:
-            raise ValueError("a key id has at most 8 bytes, a session id has 16")
-        fixed = _HELLO.pack(intent, keyid, _checked_nonce(nonce), session_id, epoch)
-        encoded = caveats.encode()
-        if len(encoded) > _CAVEATS_NBYTES:
-            raise ValueError(f"caveats of {len(encoded)} bytes: {_CAVEATS_NBYTES} at most")
-        self._hello = fixed + _prefixed(session_name) + _LENGTH.pack(len(encoded)) + encoded
-        super().__init__(limits, channel)
-
-    def _run(self) -> _Steps:
-        self._send(MAGIC + _VERSION.pack(VERSION) + self._hello)
-        self._expect(len(MAGIC) + _VERSION.size + _VERSIONS.size)  # a refusal is the shortest
-        opening = yield from self._read_opening()
-        (version,) = _VERSION.unpack(opening)
-        if version == _REFUSAL:
-            oldest, newest = _VERSIONS.unpack((yield _VERSIONS.size))
-            raise HandshakeError(_versions_differ(f"{oldest} to {newest}", str(VERSION)))
-        if version != VERSION:
-            raise HandshakeError(_versions_differ(str(version), str(VERSION)))
-        self._expect(_NONCE_NBYTES + 1 + _PROOF_NBYTES)
-        yield _NONCE_NBYTES
-        server_name = yield from _read_name()
-        expected = self._proof(self._key, b"S")
-        if not hmac.compare_digest((yield _PROOF_NBYTES), expected):
-            raise AuthenticationError(
-                f"the server, which calls itself {server_name!r}, does not know this secret: "
-                "wrong token, or not the server you meant"
-            )
-        self._send(self._proof(self._key, b"C"))
-        self._expect(_READY.size + _PROOF_NBYTES)
-        yield from self._read_ready(server_name)
-
-    def _read_ready(self, server_name: str) -> _Steps:
-        status, session_id, epoch, length = _READY.unpack((yield _READY.size))
-        if length > _TEXT_NBYTES:
-            raise LimitExceeded("handshake text", length, _TEXT_NBYTES)
-        text = _shown((yield length)) if length else ""
-        expected = self._proof(self._key, b"A")
-        if not hmac.compare_digest((yield _PROOF_NBYTES), expected):
-            raise AuthenticationError("the server's answer was altered on its way")
-        if status != _ACCEPTED:
-            raise HandshakeError(f"the server {server_name!r} refused: {text}")
-        known = session_id, epoch, self._session_name, server_name, VERSION, self._intent, text
-        self._agree(self._key, lambda resume_key: Agreement(*known, resume_key))
-
-
-class ServerHandshake(Handshake):
-    """The side that is connected to.
-
-    When `proved`, look at `request` and end with `accept` or `refuse`.
-
-    Parameters
-    ----------
-    secrets : bytes or callable
-        The secret, or what gives the secret for a key id of 8 bytes and caveats, None when there is
-        none.
-    server_name : str
-        Shown to people, at most 64 bytes of UTF-8.
-    limits : Limits
-        `preauth_bytes` applies.
-    channel : bytes
-        What only this channel has: `Transport.channel`.
-    nonce : bytes, optional
-        32 fresh random bytes unless a test gives them.
-    """
-
-    def __init__(
-        self,
-        secrets: bytes | Callable[[bytes, str], bytes | None],
-        server_name: str = "",
-        *,
-        limits: Limits = DEFAULT_LIMITS,
-        channel: bytes = b"",
-        nonce: bytes | None = None,
-    ) -> None:
-        self.proved = False
-        self._secrets = secrets
-        self._server_name = server_name
-        self._hello = _checked_nonce(nonce) + _prefixed(server_name)
-        self._key = b""
-        self._nobodys = urandom(SECRET_NBYTES)
-        self._request: Agreement | None = None
-        super().__init__(limits, channel)
-
-    @property
-    def request(self) -> Agreement:
-        """What the client asks for, once it has proved the secret.
-
-        Raises
-        ------
-        LocalProtocolError
-            It has not, yet.
-        """
-        if self._request is None or not self.proved:
-            raise LocalProtocolError("the client has not proved that it knows the secret")
-        return self._request
-
-    def _run(self) -> _Steps:
-        opening = yield from self._read_opening()
-        (version,) = _VERSION.unpack(opening)
-        if version != VERSION:
-            self._send(MAGIC + _VERSION.pack(_REFUSAL) + _VERSIONS.pack(VERSION, VERSION))
-            raise HandshakeError(_versions_differ(str(version), str(VERSION)))
-        intent, keyid, _, session_id, epoch = _HELLO.unpack((yield _HELLO.size))
-        session_name = yield from _read_name()
-        caveats = yield from _read_caveats()
-        if intent not in set(Intent):
-            raise HandshakeError(f"the client came with the unknown intent {intent}")
-        self._key = self._find_key(keyid, caveats)
-        self._send(MAGIC + _VERSION.pack(VERSION) + self._hello)
-        self._send(self._proof(self._key, b"S"))
-        expected = self._proof(self._key, b"C")
-        if not hmac.compare_digest((yield _PROOF_NBYTES), expected):
-            raise AuthenticationError("the client does not know the secret")
-        self._request = Agreement(
-            session_id,
-            epoch,
-            session_name,
-            self._server_name,
-            version,
-            Intent(intent),
-            keyid=keyid,
-            caveats=caveats,
-        )
-        self.proved = True
-
-    def _find_key(self, keyid: bytes, caveats: str) -> bytes:
-        known = self._secrets
-        secret = known if isinstance(known, bytes) else known(keyid, caveats)
-        # Somebody who guesses key ids must not learn from the answer, or its time, which exist.
-        return _checked_secret(self._nobodys if secret is None else secret)
-
-    def accept(self, session_id: bytes, epoch: int, text: str = "") -> None:
-        """Say that the session is there.
-
-        Raises
-        ------
-        LocalProtocolError
-            The client has not proved the secret, or was answered before.
-        """
-        request = self.request
-        self._answer(_ACCEPTED, session_id, epoch, text)
-        self._agree(
-            self._key,
-            lambda resume_key: Agreement(
-                session_id,
-                epoch,
-                request.session_name,
-                self._server_name,
-                VERSION,
-                request.intent,
-                text,
-                resume_key,
-            ),
-        )
-
-    def refuse(self, text: str) -> None:
-        """Say why there will be no session.
-
-        Raises
-        ------
-        LocalProtocolError
-            The client has not proved the secret, or was answered before.
-        """
-        _ = self.request
-        self._answer(_REFUSED, bytes(16), 0, text)
-
-    def _answer(self, status: int, session_id: bytes, epoch: int, text: str) -> None:
-        if len(session_id) != 16:
-            raise ValueError("a session id has 16 bytes")
-        encoded = text.encode(errors="replace")[:_TEXT_NBYTES]
-        self._send(_READY.pack(status, session_id, epoch, len(encoded)) + encoded)
-        self._send(self._proof(self._key, b"A"))
-        self._request = None
-
-
-def _checked_secret(secret: bytes) -> bytes:
     if len(secret) < SECRET_NBYTES:
         raise ValueError(f"a secret of {len(secret)} bytes is too short: {SECRET_NBYTES} at least")
     return secret
 
 
-def _checked_nonce(nonce: bytes | None) -> bytes:
-    nonce = urandom(_NONCE_NBYTES) if nonce is None else nonce
-    if len(nonce) != _NONCE_NBYTES:
-        raise ValueError(f"a nonce has {_NONCE_NBYTES} bytes")
+def checked_nonce(nonce: bytes | None) -> bytes:
+    """Return fresh random bytes, or those that a test gives."""
+    nonce = urandom(NONCE_NBYTES) if nonce is None else nonce
+    if len(nonce) != NONCE_NBYTES:
+        raise ValueError(f"a nonce has {NONCE_NBYTES} bytes")
     return nonce
 
 
-def _prefixed(name: str) -> bytes:
+def prefixed(name: str) -> bytes:
     """Return a name behind its length."""
     encoded = name.encode()
-    if len(encoded) > _NAME_NBYTES or not name.isprintable():
-        raise ValueError(f"a name is printable and has at most {_NAME_NBYTES} bytes: {name!r}")
+    if len(encoded) > NAME_NBYTES or not name.isprintable():
+        raise ValueError(f"a name is printable and has at most {NAME_NBYTES} bytes: {name!r}")
     return bytes([len(encoded)]) + encoded
 
 
-def _read_name() -> Generator[int, bytes, str]:
+def read_name() -> Generator[int, bytes, str]:
+    """Return a name that was sent behind its length."""
     (length,) = yield 1
-    if length > _NAME_NBYTES:
-        raise LimitExceeded("handshake name", length, _NAME_NBYTES)
-    name = _shown((yield length)) if length else ""
+    if length > NAME_NBYTES:
+        raise LimitExceeded("handshake name", length, NAME_NBYTES)
+    name = shown((yield length)) if length else ""
     return name.replace("\n", "�")
 
 
-def _read_caveats() -> Generator[int, bytes, str]:
-    (length,) = _LENGTH.unpack((yield _LENGTH.size))
-    if length > _CAVEATS_NBYTES:
-        raise LimitExceeded("handshake caveats", length, _CAVEATS_NBYTES)
-    text = (yield length) if length else b""
-    if not text.isascii():
-        raise HandshakeError("caveats that are no text")
-    return text.decode()
-
-
-def _shown(text: bytes) -> str:
+def shown(text: bytes) -> str:
     """Return text from the peer without what a terminal would obey."""
     decoded = text.decode(errors="replace")
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in decoded)
 
 
-def _versions_differ(theirs: str, ours: str) -> str:
+def versions_differ(theirs: str, ours: str) -> str:
+    """Return why there is no agreement."""
     return f"the peer speaks version {theirs} of the protocol, this side speaks version {ours}"

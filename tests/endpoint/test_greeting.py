@@ -10,7 +10,8 @@ from rpcnb.core.deadline import Deadline
 from rpcnb.core.errors import AuthenticationError, ConnectionClosed, TransportTimeout
 from rpcnb.endpoint.greeting import exchange
 from rpcnb.transport.memory import memory_pair
-from rpcnb.wire.handshake import ClientHandshake, ServerHandshake
+from rpcnb.wire.client_handshake import ClientHandshake
+from rpcnb.wire.server_handshake import ServerHandshake
 
 SECRET = bytes(range(32))
 

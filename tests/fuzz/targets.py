@@ -12,10 +12,12 @@ from rpcnb.core.dtype import element_count, itemsize_of
 from rpcnb.core.errors import CodecError, LimitExceeded, ProtocolError
 from rpcnb.core.limits import DEFAULT_LIMITS
 from rpcnb.core.values import DenseArray
+from rpcnb.wire.client_handshake import ClientHandshake
 from rpcnb.wire.decoder import Decoder
 from rpcnb.wire.frames import FIXED
-from rpcnb.wire.handshake import MAGIC, ClientHandshake, ServerHandshake
+from rpcnb.wire.handshake import MAGIC
 from rpcnb.wire.messages import KIND_OF, Side
+from rpcnb.wire.server_handshake import ServerHandshake
 from rpcnb.wire.v1 import WireV1
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from rpcnb.endpoint.greeting import exchange, send_due
 from rpcnb.transport import listen
 from rpcnb.wire import messages as m
 from rpcnb.wire.frames import FIXED
-from rpcnb.wire.handshake import Intent, ServerHandshake
+from rpcnb.wire.handshake import Intent
+from rpcnb.wire.server_handshake import ServerHandshake
 from rpcnb.wire.v1 import WireV1
 
 PATIENCE = 10.0

@@ -24,7 +24,9 @@ from rpcnb.endpoint.credentials import derived, keyid_of
 from rpcnb.endpoint.serving.keyring import Keyring
 from rpcnb.testing.strategies import EXAMPLES
 from rpcnb.wire import messages as m
-from rpcnb.wire.handshake import ClientHandshake, Intent, ServerHandshake
+from rpcnb.wire.client_handshake import ClientHandshake
+from rpcnb.wire.handshake import Intent
+from rpcnb.wire.server_handshake import ServerHandshake
 from rpcnb.wire.v1 import WireV1
 
 SECRET, OTHER = bytes(range(32)), bytes(range(32, 64))

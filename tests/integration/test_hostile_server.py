@@ -24,7 +24,7 @@ from rpcnb.core.values import ArrayRef, FunctionInfo, FunctionRef, Handle, Objec
 from rpcnb.endpoint.client.connect import open_session
 from rpcnb.testing.strategies import EXAMPLES
 from rpcnb.wire import messages as m
-from rpcnb.wire.handshake import ServerHandshake
+from rpcnb.wire.server_handshake import ServerHandshake
 from rpcnb.wire.v1 import WireV1
 
 sys.path.insert(0, str(Path(__file__).parent))

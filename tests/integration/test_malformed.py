@@ -21,8 +21,9 @@ from rpcnb.endpoint.serving.server import Server
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.testing.strategies import EXAMPLES
 from rpcnb.transport import registry as transports
+from rpcnb.wire.client_handshake import ClientHandshake
 from rpcnb.wire.frames import FIXED
-from rpcnb.wire.handshake import MAGIC, ClientHandshake, Intent
+from rpcnb.wire.handshake import MAGIC, Intent
 from rpcnb.wire.messages import Goodbye, Kind, Message, Side
 from rpcnb.wire.v1 import WireV1
 

@@ -39,7 +39,8 @@ from rpcnb.endpoint.credentials import (
 from rpcnb.endpoint.greeting import KILL, claim, exchange
 from rpcnb.endpoint.recovery import TAKEN
 from rpcnb.transport import pipes, registry as transports
-from rpcnb.wire.handshake import Agreement, ClientHandshake, Intent
+from rpcnb.wire.client_handshake import ClientHandshake
+from rpcnb.wire.handshake import Agreement, Intent
 from rpcnb.wire.messages import Side
 from rpcnb.wire.resumable import ResumableV1
 

@@ -33,7 +33,6 @@ from rpcnb.endpoint.client.relayed import RelayingSession
 from rpcnb.endpoint.client.shared_memory import SharedMemory
 from rpcnb.endpoint.client.small_copies import SmallCopies
 from rpcnb.endpoint.client.socket_copies import SocketCopies
-from rpcnb.endpoint.client.socket_device import SocketDeviceAPI
 from rpcnb.endpoint.client.started import StartedCalls
 from rpcnb.endpoint.client.waiting import Waiter
 from rpcnb.endpoint.credentials import place_of
@@ -188,6 +187,8 @@ class SocketSession(SocketCopies, KillingSession, RelayingSession):
         """Ask once whether the device exists."""
         api = self._devices.get(device)
         if api is None:
+            from rpcnb.endpoint.client.socket_device import SocketDeviceAPI  # few calls need it
+
             api = SocketDeviceAPI(self)
             if not api.get_attr(device, DeviceAttr.EXIST):
                 if allow_missing:

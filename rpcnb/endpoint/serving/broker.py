@@ -35,7 +35,8 @@ from rpcnb.endpoint.serving.strangers import Strangers
 from rpcnb.endpoint.serving.threads import Threads
 from rpcnb.endpoint.serving.zygote import Ticket
 from rpcnb.transport import pipes
-from rpcnb.wire.handshake import Agreement, Intent, ServerHandshake
+from rpcnb.wire.handshake import Agreement, Intent
+from rpcnb.wire.server_handshake import ServerHandshake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -46,7 +46,8 @@ from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession
 from rpcnb.transport import registry as transports
 from rpcnb.transport.memory import MemoryTransport
-from rpcnb.wire.handshake import Agreement, Intent, ServerHandshake
+from rpcnb.wire.handshake import Agreement, Intent
+from rpcnb.wire.server_handshake import ServerHandshake
 
 if TYPE_CHECKING:
     from rpcnb.transport.base import Listener

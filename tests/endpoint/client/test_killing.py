@@ -12,7 +12,8 @@ from rpcnb.endpoint.client.connect import kill_worker
 from rpcnb.endpoint.credentials import new_token, secret_of
 from rpcnb.endpoint.greeting import KILL, claim, exchange, send_due
 from rpcnb.transport import registry as transports
-from rpcnb.wire.handshake import Agreement, Intent, ServerHandshake
+from rpcnb.wire.handshake import Agreement, Intent
+from rpcnb.wire.server_handshake import ServerHandshake
 
 TOKEN = new_token()
 OURS = Agreement(bytes(16), 1, "", "lab", 1, Intent.NEW, resume_key=bytes(32))

@@ -27,7 +27,8 @@ from rpcnb.endpoint.serving.staff import ThreadStaff
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.transport import registry as transports
 from rpcnb.transport.base import Listener
-from rpcnb.wire.handshake import MAGIC, ClientHandshake, Intent
+from rpcnb.wire.client_handshake import ClientHandshake
+from rpcnb.wire.handshake import MAGIC, Intent
 
 SECRET = bytes(range(32))
 
