@@ -299,3 +299,25 @@ def test_an_error_of_its_own_ends_only_that_greeting(caplog) -> None:
     greet(listener.url, SECRET, 5.0, Intent.CONTROL)[0].close()
     broker.close()
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_server_that_gets_no_thread_listens_to_the_next_client(run_python) -> None:
+    code = """
+import socket, threading
+from rpcnb.endpoint.client.connect import open_session
+from rpcnb.endpoint.serving.server import Server
+
+with Server(url="tcp://127.0.0.1:0", in_process=True) as server:
+    address = server.url.removeprefix("tcp://").split(":")
+    threading.stack_size(1 << 46)  # more than there is: no thread starts
+    with socket.create_connection(address) as client:
+        try:
+            said = client.recv(1)
+        except ConnectionResetError:
+            said = b""
+    threading.stack_size(0)
+    print(said)
+    with open_session(server.url, token=server.token) as session:
+        print(session.closed)
+"""
+    assert run_python(code) == "b''\nFalse\n"
