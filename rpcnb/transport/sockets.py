@@ -34,6 +34,46 @@ BACKLOG = 128
 """Connections the kernel holds until they are accepted."""
 
 
+class Polled:
+    """Sockets that threads wait for by their descriptors' numbers.  Thread-safe.
+
+    A number must not become another descriptor's while somebody waits by it. So whoever closes them
+    wakes those first, and the last one that leaves gives the numbers back.
+    """
+
+    def __init__(self, *sockets: socket.socket) -> None:
+        self._sockets = sockets
+        # Reentrant: a signal handler may close what its thread is about to poll.
+        self._guard = threading.RLock()
+        self._waiting = 0
+        self._closed = False
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait until one of them has something to read, or is closed; False after `timeout` [s]."""
+        with self._guard:
+            if self._closed:
+                return True
+            self._waiting += 1
+            numbers = [sock.fileno() for sock in self._sockets]
+        try:
+            return wait_for_any(numbers, timeout)
+        finally:
+            with self._guard:
+                self._waiting -= 1
+                self._close_unused()
+
+    def close(self) -> None:
+        """Close them, or leave that to who waits for them, and was woken.  Idempotent."""
+        with self._guard:
+            self._closed = True
+            self._close_unused()
+
+    def _close_unused(self) -> None:
+        if self._closed and not self._waiting:
+            for sock in self._sockets:
+                sock.close()
+
+
 class SocketTransport(StreamTransport):
     """A connected stream socket, which it owns."""
 
@@ -41,10 +81,7 @@ class SocketTransport(StreamTransport):
         sock.setblocking(True)
         self._socket = sock
         self._closed = False
-        # Reentrant: a signal handler may close what its thread is about to poll.
-        self._guard = threading.RLock()
-        self._polling = 0
-        """Threads that wait by the descriptor's number, which must not become another's meanwhile."""
+        self._polled = Polled(sock)
         family, peer = sock.family, sock.getpeername()
         self._local_address = format_address(family, sock.getsockname())
         self._peer_address = format_address(family, peer)
@@ -93,18 +130,9 @@ class SocketTransport(StreamTransport):
         return count
 
     def wait_readable(self, timeout: float | None) -> bool:
-        with self._guard:
-            if self._closed:
-                raise ConnectionClosed(self._closed_here())
-            self._polling += 1
-            number = self._socket.fileno()
-        try:
-            return wait_for_any([number], timeout)
-        finally:
-            with self._guard:
-                self._polling -= 1
-                if self.closed and not self._polling:
-                    self._socket.close()
+        if self._closed:
+            raise ConnectionClosed(self._closed_here())
+        return self._polled.wait(timeout)
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -114,13 +142,7 @@ class SocketTransport(StreamTransport):
         # Closing a descriptor does not wake threads blocked on it; shutting down does.
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._release()
-
-    def _release(self) -> None:
-        """Give the descriptor back, or leave that to who waits by it, and was woken."""
-        with self._guard:
-            if not self._polling:
-                self._socket.close()
+        self._polled.close()
 
     def abort(self) -> None:
         if self._closed:
@@ -133,7 +155,7 @@ class SocketTransport(StreamTransport):
         writable = wait_for_any([self._socket.fileno()], 0, writing=True)
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RD if writable else socket.SHUT_RDWR)
-        self._release()
+        self._polled.close()
 
     def detach(self) -> int:
         if self._closed:
@@ -205,7 +227,8 @@ class SocketListener(Listener):
         self._url = format_address(sock.family, sock.getsockname())
         self._closed = False
         # Closing one end makes the other readable, on every system: it wakes `accept`.
-        self._wake, self._woken = socket.socketpair()
+        self._wake, woken = socket.socketpair()
+        self._polled = Polled(sock, woken)
 
     @abstractmethod
     def _tune(self, sock: socket.socket) -> None:
@@ -218,8 +241,7 @@ class SocketListener(Listener):
     def accept(self, timeout: float | None = None) -> Transport:
         deadline = Deadline.after(timeout)
         while True:
-            files = [self._socket.fileno(), self._woken.fileno()]
-            ready = wait_for_any(files, deadline.remaining())
+            ready = self._polled.wait(deadline.remaining())
             if self._closed:
                 message = f"the listener at {self._url} was closed"
                 raise ConnectionClosed(message)
@@ -249,8 +271,7 @@ class SocketListener(Listener):
     def close(self) -> None:
         self._closed = True
         self._wake.close()
-        self._woken.close()
-        self._socket.close()
+        self._polled.close()
 
     @property
     def url(self) -> str:

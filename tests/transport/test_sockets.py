@@ -3,7 +3,8 @@ from __future__ import annotations
 import errno
 import socket
 import threading
-from contextlib import closing
+from contextlib import ExitStack, closing
+from queue import Queue
 
 import pytest
 
@@ -139,21 +140,28 @@ def test_nothing_follows_a_gap_but_what_the_peer_said_is_still_received(send):
         assert receive(near, 10) == b"last words"
 
 
-def test_the_number_of_a_descriptor_that_somebody_waits_by_is_not_given_to_others(
-    pair, monkeypatch
-):
-    near, _ = pair
-    number, began, may_poll = near.fileno(), threading.Event(), threading.Event()
+@pytest.fixture
+def slow_poll(monkeypatch):
+    """Keep whoever waits between having the numbers and polling; the numbers, and how to go on."""
+    found, may_poll = Queue(), threading.Event()
 
     def wait(files, timeout, **_):
-        began.set()
-        may_poll.wait(PATIENCE)
+        found.put(files)
+        assert may_poll.wait(PATIENCE)
         return wait_for_any(files, timeout)
 
     monkeypatch.setattr(sockets, "wait_for_any", wait)
+    yield found, may_poll
+    may_poll.set()
+
+
+def test_the_number_of_a_descriptor_that_somebody_waits_by_is_not_given_to_others(pair, slow_poll):
+    near, _ = pair
+    found, may_poll = slow_poll
+    number = near.fileno()
     waiting = threading.Thread(target=near.wait_readable, args=(PATIENCE,))
     waiting.start()
-    assert began.wait(PATIENCE)
+    assert found.get(timeout=PATIENCE) == [number]
     near.close()
     with closing(socket.socket()) as other:
         assert other.fileno() != number
@@ -161,3 +169,50 @@ def test_the_number_of_a_descriptor_that_somebody_waits_by_is_not_given_to_other
         waiting.join(PATIENCE)
         assert not waiting.is_alive()
     assert near.fileno() == -1
+
+
+def test_the_numbers_by_which_somebody_waits_at_a_listener_are_not_given_to_others(
+    slow_poll, no_leaked_fds
+):
+    found, may_poll = slow_poll
+    listener = listen("tcp://127.0.0.1:0")
+    said = []
+
+    def accept():
+        with pytest.raises(ConnectionClosed) as caught:
+            listener.accept(PATIENCE)
+        said.append(str(caught.value))
+
+    accepting = threading.Thread(target=accept)
+    accepting.start()
+    numbers = found.get(timeout=PATIENCE)
+    assert listener.fileno() in numbers
+    listener.close()
+    with ExitStack() as stack:
+        others = [stack.enter_context(closing(socket.socket())) for _ in range(len(numbers) + 1)]
+        assert not {other.fileno() for other in others} & set(numbers)
+        may_poll.set()
+        accepting.join(PATIENCE)
+    assert said == [f"the listener at {listener.url} was closed"]
+    assert listener.fileno() == -1
+
+
+def test_several_may_wait_for_one_socket_until_it_is_closed():
+    one, other = socket.socketpair()
+    with other:
+        polled = sockets.Polled(one)
+        ready = Queue()
+        threads = [
+            threading.Thread(target=lambda: ready.put(polled.wait(PATIENCE))) for _ in range(3)
+        ]
+        for thread in threads:
+            thread.start()
+        other.shutdown(socket.SHUT_WR)
+        assert [ready.get(timeout=PATIENCE) for _ in threads] == [True] * 3
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert one.fileno() >= 0
+        polled.close()
+        polled.close()
+        assert one.fileno() == -1
+        assert polled.wait(0), "what is closed does not block"
