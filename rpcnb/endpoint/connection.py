@@ -266,7 +266,7 @@ class Connection(Resuming):
                 elif len(arrived) == 2:
                     self._on_return(arrived)  # a short one
                 else:
-                    self._serve_short_call(arrived)  # type: ignore[arg-type] # likewise
+                    self._serve_short_call(arrived)  # type: ignore[arg-type] # a short call
         except Exception as error:  # noqa: BLE001 -- it is told
             log().exception("an error of our own ends the connection")
             self._refuse(error)

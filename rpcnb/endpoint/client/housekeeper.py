@@ -56,7 +56,7 @@ class Housekeeper:
         bell = self._bell
         while True:
             bell.get()
-            time.sleep(DELAY)
+            time.sleep(DELAY)  # meanwhile more is left, and a request may take it along
             self._asleep = True  # before looking: what comes from now on wakes us again
             self._flush_all()
 

@@ -194,4 +194,7 @@ class SocketCopies(AskingSession):
         if not array.base or not self._connection.requests_under_way:
             return
         for stream in self._connection.streams_using(array.base):
-            self.ask(lambda number, s=stream: StreamWait(number, str(array.device), s))  # type: ignore[misc]
+            self._wait_for(array.device, stream)
+
+    def _wait_for(self, device: Device, stream: int) -> None:
+        self.ask(lambda number: StreamWait(number, str(device), stream))
