@@ -8,6 +8,7 @@ import math
 import os
 import re
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -187,6 +188,13 @@ def memory(reset):
     if reset:
         Path("/proc/self/clear_refs").write_text("5")
     return [int(fields[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM")]
+
+
+@register("t.blocks")
+def blocks():
+    """Return how many blocks of memory Python's objects have."""
+    gc.collect()
+    return sys.getallocatedblocks()
 
 
 @register("t.array")
