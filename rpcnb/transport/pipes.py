@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 CAPACITY = 256 * KIB
 """Bytes that a pipe is asked to hold; it is given less when its user has many."""
+LOOK = 0.5
+"""Seconds between a waiting sender's looks whether its end was closed."""
 WAYS = Path("/proc/self/fd")
 """Where a pipe can be opened again."""
 OFFER = "pipes"
@@ -195,10 +197,14 @@ class PipeTransport(StreamTransport):
         try:
             line = self._line.fileno()
             poll.register(writing, select.POLLOUT)
-            poll.register(line, 0)  # its end is always told
+            # Aborting shuts down what it receives, and closing does not wake who waits.
+            poll.register(line, select.POLLRDHUP)
         except (OSError, ValueError) as error:
             self._fail(error)
-        ready = dict(poll.poll())
+        ready: dict[int, int] = {}
+        # The line may be closed before this begins, and its number another's.
+        while not (ready or self._closed):
+            ready = dict(poll.poll(LOOK * 1000))
         if self._closed:
             raise ConnectionClosed(self._closed_here())
         if writing not in ready:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import subprocess
 import sys
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -183,3 +186,27 @@ def test_a_number_is_nobody_elses_while_a_thread_is_on_its_way_into_a_receive(pa
         os.fstat(number)
     for end in (end for pipe in others for end in pipe):
         os.close(end)
+
+
+def test_a_sender_on_its_way_into_waiting_notices_the_end(pair, monkeypatch) -> None:
+    near, _ = pair
+    number, real = near._line.fileno(), select.poll
+    idle, other = socket.socketpair()
+
+    def end_first(poll, timeout=None):
+        if not near.closed:
+            near.abort()
+            os.dup2(idle.fileno(), number)  # the next connection has it, and nothing to say
+        return poll.poll(timeout)
+
+    monkeypatch.setattr(
+        select,
+        "poll",
+        lambda: SimpleNamespace(register=(poll := real()).register, poll=partial(end_first, poll)),
+    )
+    sending = Background(lambda: near.send([bytes(2 * CAPACITY)]))
+    with pytest.raises(ConnectionClosed):
+        sending.result()
+    os.close(number)
+    idle.close()
+    other.close()
