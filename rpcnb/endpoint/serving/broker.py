@@ -33,7 +33,7 @@ from rpcnb.endpoint.serving.keyring import may_still_connect
 from rpcnb.endpoint.serving.records import SessionRecord, obstacle_for
 from rpcnb.endpoint.serving.strangers import Strangers
 from rpcnb.endpoint.serving.threads import Threads
-from rpcnb.endpoint.serving.zygote import Ticket
+from rpcnb.endpoint.serving.ticket import Ticket
 from rpcnb.transport import pipes
 from rpcnb.wire.handshake import Agreement, Intent
 from rpcnb.wire.server_handshake import ServerHandshake

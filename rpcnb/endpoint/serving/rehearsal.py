@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from rpcnb.endpoint.serving.stage import ASKED_FOR_FIRST
-from rpcnb.endpoint.serving.zygote import Ticket
+from rpcnb.endpoint.serving.ticket import Ticket
 from rpcnb.transport.descriptor import adopt
 from rpcnb.wire.messages import CallFunc, GetFunction, Goodbye, Side
 from rpcnb.wire.resumable import ResumableV1

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rpcnb.core.limits import Limits
     from rpcnb.endpoint.serving.dispatch import Dispatcher
-    from rpcnb.endpoint.serving.zygote import Ticket
+    from rpcnb.endpoint.serving.ticket import Ticket
     from rpcnb.session.base import RPCSession
     from rpcnb.transport.base import Transport
 

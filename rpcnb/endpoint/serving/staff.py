@@ -22,8 +22,9 @@ from rpcnb.core.folders import fresh_folder, remove_folder
 from rpcnb.endpoint.serving.estate import knock
 from rpcnb.endpoint.serving.relay import Relay, Run
 from rpcnb.endpoint.serving.seat import Opened, Post
+from rpcnb.endpoint.serving.ticket import KILL, STOP, Ticket
 from rpcnb.endpoint.serving.worker import STOPPING
-from rpcnb.endpoint.serving.zygote import KILL, STOP, Ticket, Work, Zygote
+from rpcnb.endpoint.serving.zygote import Work, Zygote
 from rpcnb.transport.descriptor import send_descriptor
 
 if TYPE_CHECKING:

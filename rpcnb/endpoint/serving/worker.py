@@ -22,7 +22,7 @@ from rpcnb.endpoint.greeting import PIECE
 from rpcnb.endpoint.serving.rehearsal import rehearse
 from rpcnb.endpoint.serving.seat import Post
 from rpcnb.endpoint.serving.stage import Stage, open_session
-from rpcnb.endpoint.serving.zygote import AWAY, BACK, Ticket
+from rpcnb.endpoint.serving.ticket import AWAY, BACK, Ticket
 from rpcnb.session.calls import CURRENT_CALL
 from rpcnb.session.files import WorkFolder
 from rpcnb.session.functions import REGISTRY, FunctionRegistry

@@ -18,7 +18,6 @@ copied, which takes a third of what the fork does.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import math
@@ -26,7 +25,6 @@ import os
 import selectors
 import signal
 import socket
-import sys
 import time
 import traceback
 from contextlib import suppress
@@ -35,10 +33,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
 from rpcnb.core.errors import ConnectionClosed, TransportError
 from rpcnb.core.folders import remove_folder
+from rpcnb.endpoint.serving.children import (
+    close_all,
+    die_with,
+    flush_output,
+    kill_group,
+    send_signal,
+)
 from rpcnb.endpoint.serving.estate import listen_for_heirs
+from rpcnb.endpoint.serving.ticket import AWAY, KILL, STOP, Ticket
 from rpcnb.session.processes import end_group, group_of
 from rpcnb.transport.descriptor import receive_descriptor, send_descriptor
-from rpcnb.wire.codec import pack, unpack_scalars
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,53 +55,15 @@ Work: TypeAlias = "Callable[[int, Ticket, str, socket.socket], None]"
 """What a worker runs: given its connection's descriptor, its ticket, the path of its folder, which
 it makes when it needs one, and the socket on which further connections come."""
 
-STOP = b"stop"
-"""What a broker says that ends, so that the zygote ends, too."""
-KILL = b"kill "
-"""What a broker says, before a session's id, whose worker is to be killed."""
-AWAY, BACK = b"a", b"b"
-"""What a worker says through its door: nobody is connected, somebody is."""
 AHEAD = 4
 """Most workers forked at once: twice as many as before, where those were wanted soon."""
 SOON = 0.5
 """Seconds in which that is."""
 KILL_AFTER = 5.0
 """Seconds a worker gets to end after SIGTERM."""
-_PR_SET_PDEATHSIG = 1
-_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
-"""Looked up once, not by each worker."""
 _set_handler: Callable[[int, int], object] = import_module("_signal").signal
 _SIGCHLD, _BY_DEFAULT = int(signal.SIGCHLD), int(signal.SIG_DFL)
 """`signal.signal` turns numbers into enums, for which a worker copies 45 pages (0.15 ms)."""
-
-
-class Ticket(NamedTuple):
-    """What a worker is told about the session it is to run."""
-
-    session_id: str
-    """32 hexadecimal digits."""
-    session_name: str
-    epoch: int
-    """Which connection of the session this is."""
-    caveats: str = ""
-    """What the client may not do; see `rpcnb.core.roles`."""
-    protocol: str = ""
-    """What the client speaks, where that is not our own; see `rpcnb.endpoint.tvm.worker`."""
-    seconds: float | None = None
-    """How long the session may last, where its client said so."""
-    resumed: bool = False
-    """It takes the place of one that was lost; else another client takes the session up."""
-    pipes: bool = False
-    """Whether the client was told that it may propose pipes; see `rpcnb.transport.pipes`."""
-
-    def to_note(self) -> bytes:
-        """Return it as it travels."""
-        return pack(list(self))
-
-    @classmethod
-    def from_note(cls, note: bytes) -> Ticket:
-        """Read what `to_note` wrote: as a message is read, by what a worker needs in any case."""
-        return cls(*unpack_scalars(note))
 
 
 class Spare(NamedTuple):
@@ -181,7 +148,7 @@ class Zygote:
             self._report(failed=f"{type(error).__name__}: {error}", traceback="".join(lines))
         finally:
             remove_folder(self._folder)
-            _flush_output()
+            flush_output()
             os._exit(status)
 
     def _serve(self) -> None:
@@ -282,7 +249,7 @@ class Zygote:
         """Kill a worker, which has not been reaped: its number is no other process's."""
         for pid, session in self._workers.items():
             if session == session_id:
-                _signal(pid, signal.SIGKILL)
+                send_signal(pid, signal.SIGKILL)
 
     def _hire(self, fd: int, note: bytes) -> Spare:
         """Give a session to the spare worker, or to a fresh one."""
@@ -356,12 +323,12 @@ class Zygote:
     def _become_worker(self, inside: socket.socket, door: int) -> NoReturn:
         status = 1
         try:
-            _die_with(self._pid)
+            die_with(self._pid)
             signal.set_wakeup_fd(-1)
             _set_handler(_SIGCHLD, _BY_DEFAULT)
             # By their numbers, as a thousand sockets are not looked at in no time; they stay
             # referred to from here, and so are never closed a second time.
-            _close_all([door, *self._numbers])
+            close_all([door, *self._numbers])
             with suppress(ConnectionClosed):  # the zygote ends, and nobody came
                 note, fd = receive_descriptor(inside)
                 os.setpgid(0, 0)  # so that what the user's functions start ends with the worker
@@ -371,7 +338,7 @@ class Zygote:
         except BaseException:  # noqa: BLE001 -- a worker's last words go to the server's log
             traceback.print_exc()
         finally:
-            _flush_output()
+            flush_output()
             os._exit(status)
 
     def _reap(self, options: int) -> None:
@@ -386,7 +353,7 @@ class Zygote:
                 self._forget(self._spares.pop(pid))
             session_id = self._workers.pop(pid, None)
             if session_id is not None:
-                _kill_group(pid)
+                kill_group(pid)
                 if self._groups is not None:
                     end_group(group_of(self._groups, session_id))
                 self._close_door(session_id)
@@ -406,20 +373,20 @@ class Zygote:
 
     def _end_workers(self) -> None:
         for spare in self._spares.values():  # they have nothing to lose
-            _signal(spare.pid, signal.SIGKILL)
+            send_signal(spare.pid, signal.SIGKILL)
             self._forget(spare)
             os.waitpid(spare.pid, 0)
         self._spares = {}
         for pid in self._workers:
-            _signal(pid, signal.SIGTERM)
+            send_signal(pid, signal.SIGTERM)
         patience = time.monotonic() + KILL_AFTER + self._drain
         while self._workers and time.monotonic() < patience:
             self._reap(os.WNOHANG)
             if self._workers:
                 time.sleep(0.02)  # macOS has no sigtimedwait
         for pid, session_id in self._workers.items():
-            _kill_group(pid)
-            _signal(pid, signal.SIGKILL)
+            kill_group(pid)
+            send_signal(pid, signal.SIGKILL)
             if self._groups is not None:
                 end_group(group_of(self._groups, session_id))
 
@@ -430,45 +397,3 @@ class Zygote:
         except OSError:
             return False
         return True
-
-
-def _close_all(numbers: list[int]) -> None:
-    """Close descriptors, with one system call for those that follow each other."""
-    numbers.sort()
-    first = last = numbers[0]
-    for number in numbers[1:]:
-        if number != last + 1:
-            os.closerange(first, last + 1)
-            first = number
-        last = number
-    os.closerange(first, last + 1)
-
-
-def _flush_output() -> None:
-    """Let nothing be lost; what stdout and stderr lead to may have gone with the broker."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            stream.flush()
-
-
-def _signal(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
-
-
-def _kill_group(leader: int) -> None:
-    """End what a worker left behind: its process group, which outlives it."""
-    try:
-        os.killpg(leader, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):  # nobody left (macOS says EPERM for zombies)
-        return
-
-
-def _die_with(parent: int) -> None:
-    """Be ended when the zygote is killed outright (Linux; elsewhere workers see their peer go)."""
-    if _prctl is not None:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # killed before this was arranged
-            os._exit(1)

@@ -15,8 +15,8 @@ from rpcnb.session.streams import ThreadStream
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rpcnb.endpoint.serving.ticket import Ticket
     from rpcnb.endpoint.serving.worker import Service
-    from rpcnb.endpoint.serving.zygote import Ticket
     from rpcnb.session.base import RPCSession
     from rpcnb.session.streams import ExecutionStream
     from rpcnb.transport.base import Transport

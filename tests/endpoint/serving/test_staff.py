@@ -16,7 +16,7 @@ from rpcnb.core.errors import ConnectionClosed, SessionError
 from rpcnb.endpoint.serving.estate import Estate
 from rpcnb.endpoint.serving.seat import Post
 from rpcnb.endpoint.serving.staff import ProcessStaff, ThreadStaff, be_told_folder
-from rpcnb.endpoint.serving.zygote import Ticket
+from rpcnb.endpoint.serving.ticket import Ticket
 from rpcnb.transport.descriptor import adopt
 from rpcnb.transport.memory import memory_pair
 

@@ -14,8 +14,8 @@ from rpcnb.endpoint.client.socket_session import SocketSession
 from rpcnb.endpoint.credentials import share_caveats
 from rpcnb.endpoint.serving.server import Server
 from rpcnb.endpoint.serving.stage import Stage
+from rpcnb.endpoint.serving.ticket import Ticket
 from rpcnb.endpoint.serving.worker import Service, serve
-from rpcnb.endpoint.serving.zygote import Ticket
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.transport.memory import memory_pair
 from rpcnb.wire.handshake import Agreement, Intent

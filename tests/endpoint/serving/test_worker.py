@@ -18,8 +18,8 @@ from rpcnb.endpoint.client.socket_session import SocketSession
 from rpcnb.endpoint.serving import worker, zygote
 from rpcnb.endpoint.serving.seat import Post
 from rpcnb.endpoint.serving.server import Server
+from rpcnb.endpoint.serving.ticket import Ticket
 from rpcnb.endpoint.serving.worker import Service, say_sorry, serve, serve_on_thread
-from rpcnb.endpoint.serving.zygote import Ticket
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.transport.descriptor import send_descriptor
 from rpcnb.transport.memory import memory_pair

@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from rpcnb.endpoint.serving import zygote
-from rpcnb.endpoint.serving.zygote import Ticket, Zygote
+from rpcnb.endpoint.serving.ticket import AWAY, BACK, Ticket
+from rpcnb.endpoint.serving.zygote import Zygote
 from rpcnb.transport.descriptor import receive_descriptor, send_descriptor
 
 if TYPE_CHECKING:
@@ -157,15 +158,6 @@ def test_a_broker_that_does_not_listen_any_more_does_not_disturb(tmp_path) -> No
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("function", [zygote._kill_group, lambda n: zygote._signal(n, 15)])
-def test_nobody_left_to_signal_is_fine(function) -> None:
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0)
-    os.waitpid(pid, 0)
-    function(pid)
-
-
 def test_a_living_worker_is_handed_further_connections_and_a_dead_one_none(tmp_path) -> None:
     def greet_everybody(fd: int, ticket: Ticket, folder: str, door: socket.socket) -> None:
         while True:
@@ -188,7 +180,7 @@ def test_a_living_worker_is_handed_further_connections_and_a_dead_one_none(tmp_p
 
 def test_a_worker_can_say_that_its_client_is_away(tmp_path) -> None:
     def come_and_go(fd: int, ticket: Ticket, folder: str, door: socket.socket) -> None:
-        for words in (zygote.AWAY, zygote.BACK):
+        for words in (AWAY, BACK):
             door.send(words)
             socket.socket(fileno=os.dup(fd)).recv(1)
 
