@@ -96,6 +96,7 @@ RULES = {
 UNMIRRORED = {
     "__init__.py": "tests/test_exports.py",
     "testing/*": "suites, run by the tests that subclass them",
+    "array/*_rules.py": "every rule against NumPy: tests/array/test_inference.py",
     "endpoint/handler.py": "an interface: tests/endpoint/test_connection.py",
     "endpoint/client/asking.py": "an interface: tests/endpoint/client/test_socket_session.py",
     "endpoint/serving/serving.py": "an interface: tests/endpoint/serving/test_dispatch.py",

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from rpcnb.array.inference import Prediction, predict
+from rpcnb.array.inference import predict
 from rpcnb.array.namespace import ArrayNamespace
 from rpcnb.array.numpy_errors import numpy_error
 from rpcnb.array.policy import permit
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from rpcnb.array.prediction import Prediction
     from rpcnb.remote.client import Remote
 
 CALL = "rpcnb.array.call"

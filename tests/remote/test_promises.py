@@ -16,7 +16,7 @@ import pytest
 import rpcnb
 from benchmarks.relay import Relay
 from rpcnb.array import inference
-from rpcnb.array.inference import Prediction
+from rpcnb.array.prediction import Prediction
 from rpcnb.core.errors import (
     DeadlineExceeded,
     InvalidHandle,
