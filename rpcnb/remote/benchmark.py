@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rpcnb.core.frozen import frozen
 
 if TYPE_CHECKING:
-    from rpcnb.remote.function import RemoteFunction
+    from collections.abc import Callable, Iterable
 
 
 @frozen
@@ -62,19 +62,22 @@ class TimeEvaluator:
 
     Parameters
     ----------
-    measure : RemoteFunction
-        Made over there; returns seconds per call, one number per measurement.
+    measure : callable
+        A remote function, made over there; returns seconds per call, one number per measurement.
     name : str
         Of the function that is measured.
+    place : str
+        Of the session that it is on; for people.
     """
 
-    def __init__(self, measure: RemoteFunction, name: str) -> None:
+    def __init__(self, measure: Callable[..., Iterable[float]], name: str, place: str) -> None:
         self._measure = measure
         self._name = name
+        self._place = place
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> BenchmarkResult:
         """Measure; blocks until done."""
         return BenchmarkResult(tuple(self._measure(*args, **kwargs)))
 
     def __repr__(self) -> str:
-        return f"<TimeEvaluator of {self._name} on {self._measure.remote.name}>"
+        return f"<TimeEvaluator of {self._name} on {self._place}>"

@@ -234,7 +234,8 @@ class RemoteFunction(HandleProxy):
         from rpcnb.remote.benchmark import TimeEvaluator
 
         make = self._remote.builtin("rpcnb.time_evaluator")
-        return TimeEvaluator(make(self, number, repeat, min_repeat_ms), self.__name__)
+        measure = make(self, number, repeat, min_repeat_ms)
+        return TimeEvaluator(measure, self.__name__, self._remote.name)
 
     def _take_options(self, kwargs: dict[str, Any]) -> tuple[CallOptions, bool]:
         """Move the options of `submit` out of its keyword arguments."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextvars import copy_context
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rpcnb.core.errors import InvalidHandle
 from rpcnb.remote.output import KeptText, read_warning
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from rpcnb.core.values import CallbackRef, Value
     from rpcnb.remote.client import Remote
-    from rpcnb.remote.future import RemoteFuture
     from rpcnb.remote.progress import ProgressView
 
 T = TypeVar("T")
@@ -88,6 +87,13 @@ class BlockingObserver(Lender):
             self.show(self.view.close)
 
 
+class Startable(Protocol):
+    """Somebody who wants to know when a call starts: a future."""
+
+    def note_start(self) -> None:
+        """Take note that it runs."""
+
+
 class CollectingObserver(Lender):
     """Keeps what happens during a call that nobody waits for.
 
@@ -95,7 +101,7 @@ class CollectingObserver(Lender):
     ----------
     remote, lent
         See `Lender`.
-    future : RemoteFuture
+    future : Startable
         Told when the call starts; taken away once it has ended.
     echo : bool
         Print what the call prints, besides keeping it.
@@ -106,11 +112,11 @@ class CollectingObserver(Lender):
     warnings: tuple[Warning, ...] = ()
     _texts: dict[str, KeptText] | None = None
 
-    def __init__(self, remote: Remote, lent: Lent, future: RemoteFuture, *, echo: bool) -> None:
+    def __init__(self, remote: Remote, lent: Lent, future: Startable, *, echo: bool) -> None:
         self.remote = remote
         self.lent = lent
         self._context = copy_context()
-        self.future: RemoteFuture | None = future
+        self.future: Startable | None = future
         self._echo = echo
 
     @cached_property
