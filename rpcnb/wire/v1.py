@@ -399,7 +399,9 @@ class WireV1(ShortSending):
             message = self._message(fixed.kind, fixed.id, body, payload.target)
         else:
             message = body._replace(payload=payload.target)
-        self._arrived(fixed.sequence, self._may_receive[self.state][fixed.kind])
+        # What was allowed when it began is not where another thread has ended the connection since.
+        state = self.state
+        self._arrived(fixed.sequence, self._may_receive[state].get(fixed.kind, state))
         return message
 
     def _message(self, kind: int, request: int, header: Buffer, payload: Buffer) -> Message:

@@ -213,6 +213,16 @@ def test_after_goodbye_what_was_on_its_way_is_still_read():
 # --- the express lane -----------------------------------------------------------------------------
 
 
+def test_a_message_in_whose_midst_another_thread_ends_the_connection_is_still_read():
+    client, server = WireV1(Side.CLIENT), WireV1(Side.SERVER)
+    message = Return(1, bytes(100_000))
+    (data,) = to_bytes(server, [message])
+    assert feed(client, [data[:-1]]) == []
+    client.state = State.CLOSED
+    assert feed(client, [data[-1:]]) == [message]
+    assert client.state is State.CLOSED
+
+
 @pytest.mark.parametrize("state", [State.CLOSING, State.CLOSED])
 def test_only_an_open_side_frames_quickly(state):
     wire = WireV1(Side.CLIENT)
