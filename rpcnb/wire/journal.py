@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 RESUME = 0x34
 """Kind of the fixed part with which each later connection of a session begins."""
 SPACING = 64
-"""Unacknowledged frames, from which on an acknowledgement is asked for."""
+"""Frames after which an acknowledgement is asked for, where as many have none."""
 TRIMMED_AFTER = 16
-"""Frames after which acknowledged ones are dropped. 64 at once were a few microseconds of one call on
+"""Frames after which acknowledged ones are dropped; `SPACING` is a multiple of it. 64 at once were a few microseconds of one call on
 each side, with the memory long out of the caches: the slowest three in a hundred."""
 _EPOCH, _EPOCH_AT = Struct("<H"), 2
 _ACK, _ACK_AT = Struct("<Q"), 24

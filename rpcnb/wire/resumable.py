@@ -93,7 +93,9 @@ class ResumableV1(WireV1):
 
     def _spaced(self, data: bytes) -> bytes:
         self.journal.trim(self._acked)
-        if len(self.journal) < SPACING or self.state is not State.OPEN:
+        if self.frames_sent % SPACING or len(self.journal) < SPACING:
+            return data
+        if self.state is not State.OPEN:
             return data
         sequence = self.frames_sent = self.frames_sent + 1
         ping = FIXED.pack(Kind.PING, 0, self._epoch, 0, 0, sequence, self.frames_received, 0)
