@@ -13,6 +13,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from rpcnb.core.importing import uncollected
 from rpcnb.core.version import VERSION
 
 if TYPE_CHECKING:
@@ -147,7 +148,9 @@ def __getattr__(name: str) -> object:
         return import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_HOME[name]), name)
+    with uncollected():
+        module = import_module(_HOME[name])
+    value = globals()[name] = getattr(module, name)
     return value
 
 

@@ -42,6 +42,10 @@ class Peer(ABC):
         for _ in range(number):
             self.nothing()
 
+    def in_batch(self, number: int) -> None:
+        """Make `number` calls as one message, and take the results."""
+        raise NotImplementedError
+
     def churn(self) -> object:
         """Make an object over there, and free it."""
         raise NotImplementedError

@@ -73,6 +73,13 @@ def in_flight(peer: str, server: dict[str, Any], number: int) -> Figures:
         return {"rate": number / time_each(lambda: client.in_flight(number), 3)["median"]}
 
 
+def in_batch(peer: str, server: dict[str, Any], number: int) -> Figures:
+    if not can(peer, "in_batch"):
+        return {}
+    with connect(peer, server) as client:
+        return {"rate": number / time_each(lambda: client.in_batch(number), 5)["median"]}
+
+
 def mean(peer: str, server: dict[str, Any], number: int) -> Figures:
     if not can(peer, "mean"):
         return {}

@@ -71,7 +71,7 @@ class Client(Peer):
     def small(self) -> float:
         return float(self._proxy.small(*SMALL[0], **SMALL[1]))
 
-    def in_flight(self, number: int) -> None:
+    def in_batch(self, number: int) -> None:
         batch = pyro.BatchProxy(self._proxy)
         for _ in range(number):
             batch.nothing()

@@ -80,6 +80,10 @@ class Group:
         self.flat: list[Value] = []
         self.keep: list[RemoteFunction] = []
         """The functions, so that their handles live until the reply."""
+        self.last: RemoteFunction | None = None
+        """The last of them, with its handle and who owns that: most batches call one function often."""
+        self.handle = 0
+        self.owner: Any = None
         self.count = 0
         self.done = False
         self.running: RunningCall | None = None
@@ -96,7 +100,7 @@ class Group:
         if status is _RETURNED:
             self.values, failures = value
             self.failures = {number: ErrorInfo(*fields) for number, *fields in failures}
-        self.flat, self.keep = [], []
+        self.flat, self.keep, self.last = [], [], None
         self.done = True
 
     def finish_alone(self, status: CallStatus, value: Value) -> None:
@@ -150,35 +154,43 @@ class Batch:
         self.send()
         self._remote.session.hold_back(held=False)
 
-    def takes(self, function: RemoteFunction, lent: Lent) -> bool:
-        """Tell whether a call of this thread is collected; else it goes out behind those that are."""
-        if self.thread != threading.get_ident():
-            return False
-        if lent or not function.is_usual:
-            self.send()
-            return False
-        return True
+    def take(
+        self, function: RemoteFunction, args: Sequence[Value], kwargs: Any, lent: Lent
+    ) -> BatchedCall | None:
+        """Collect a call of this thread, its arguments lowered.
 
-    def add(self, function: RemoteFunction, args: Sequence[Value], kwargs: Any) -> BatchedCall:
-        """Add a call whose arguments are lowered."""
-        ref = function.lowered()
-        if kwargs or self._batch is None or not PLAIN_TYPES.issuperset(map(type, args)):
-            return self._add_alone(function, ref, args, kwargs)
+        None for one that is not collected, and goes out behind those that are.
+        """
+        if self.thread != threading.get_ident():
+            return None
         group = self._group
-        flat = group.flat
-        if len(flat) > MOST:
-            self.send()
-            group, flat = self._group, self._group.flat
-        flat += (ref.handle, len(args), *args)
-        if not group.keep or group.keep[-1] is not function:
-            group.keep.append(function)
+        plain = not kwargs and PLAIN_TYPES.issuperset(map(type, args))
+        if not plain or group.last is not function or group.owner.freed or len(group.flat) > MOST:
+            if lent or not function.is_usual:
+                self.send()
+                return None
+            if not plain or self._batch is None:
+                return self._add_alone(function, args, kwargs)
+            group = self._group_for(function)
+        group.flat += (group.handle, len(args), *args)
         number = group.count
         group.count = number + 1
         return BatchedCall(group, number)
 
+    def _group_for(self, function: RemoteFunction) -> Group:
+        """Return the group that takes another call, of this function."""
+        handle = function.lowered().handle
+        if len(self._group.flat) > MOST:
+            self.send()
+        group = self._group
+        group.keep.append(function)
+        group.last, group.owner, group.handle = function, function.owner, handle
+        return group
+
     def _add_alone(
-        self, function: RemoteFunction, ref: FunctionRef, args: Sequence[Value], kwargs: Any
+        self, function: RemoteFunction, args: Sequence[Value], kwargs: Any
     ) -> BatchedCall:
+        ref = function.lowered()
         self.send()
         group = Group(self._remote)
         group.count = 1

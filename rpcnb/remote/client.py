@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from rpcnb.core.answers import expect
 from rpcnb.core.device import Device
 from rpcnb.core.errors import FunctionNotFound, InvalidHandle
+from rpcnb.core.importing import uncollected
 from rpcnb.core.values import ArrayRef, FunctionRef, IteratorRef, ModuleRef, ObjectRef
 from rpcnb.remote import progress
 from rpcnb.remote.catalogue import FunctionCatalogue, FunctionTree, read_info
@@ -435,7 +436,8 @@ def open_remote(
     timeout : float [s]
         For the connection and the handshake.
     """
-    from rpcnb.endpoint.client.connect import open_session, without_secret
+    with uncollected():
+        from rpcnb.endpoint.client.connect import open_session, without_secret
 
     session = open_session(url, token=token, timeout=timeout)
     try:

@@ -136,8 +136,10 @@ class RemoteFunction(HandleProxy):
         if kwargs or not PLAIN_TYPES.issuperset(map(type, args)):
             values, named = lower_call(remote, args, kwargs, lent)
         batching = remote.batching
-        if batching is not None and batching.takes(self, lent):
-            return batching.add(self, values, named)
+        if batching is not None:
+            batched = batching.take(self, values, named, lent)
+            if batched is not None:
+                return batched
         observer = BlockingObserver(remote, self.__name__, lent)
         held = self._held
         ref = self.lowered() if held is None or held.freed else held.ref

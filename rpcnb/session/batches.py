@@ -33,15 +33,17 @@ def run_batch(session: LocalSession, flat: list[Any]) -> list[Any]:
     get = session.handles.get
     results: list[Any] = []
     failures: list[Failure] = []
-    checked: object = None
+    function: Any = None
+    looked_up: int | None = None
     position, end = 0, len(flat)
     while position < end:
+        handle = flat[position]
         first = position + 2
         position = first + flat[position + 1]
         try:
-            function: Any = get(flat[first - 2], _FUNCTION)
-            if function is not checked:
-                checked = _checked(function)
+            if handle != looked_up:
+                function = _checked(get(handle, _FUNCTION))
+                looked_up = handle
             results.append(function(*flat[first:position]))
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is this call's
             failures.append([len(results), *_fields(session, error)])

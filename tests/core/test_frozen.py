@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rpcnb.core.frozen import compile_all, frozen
+from rpcnb.core.frozen import FEW, compile_all, frozen
 
 NAMES = st.lists(st.from_regex(r"f_[a-z_]{0,4}", fullmatch=True), min_size=1, unique=True)
 
@@ -41,14 +41,48 @@ def test_an_object_is_made_from_positions_names_and_defaults() -> None:
     assert place.shown() == "a:9090"
     assert Place("a").tags == []
     assert Place("a").tags is not Place("a").tags
+    compile_all()
     assert list(signature(Place).parameters) == ["host", "port", "secret", "tags"]
     assert signature(Place).parameters["port"].default == 9090
 
 
-@pytest.mark.parametrize("arguments", [(), ("a", 1, "s", [], 5)])
-def test_arguments_that_do_not_fit_are_refused_by_name(arguments: tuple[Any, ...]) -> None:
-    with pytest.raises(TypeError, match=r"Place\.__init__\(\)"):
-        Place(*arguments)
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ((), {}),
+        (("a", 1, 2), {}),
+        (("a",), {"host": "b"}),
+        (("a",), {"place": "b"}),
+        ((), {"port": 1}),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused_by_name(
+    arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    @frozen
+    class Spot:
+        host: str
+        port: int = 9090
+
+    for _ in range(2 * FEW):  # the first as those of a compiled class
+        with pytest.raises(TypeError, match=r"Spot\.__init__\(\)"):
+            Spot(*arguments, **named)
+
+
+def test_the_first_few_and_all_others_are_alike() -> None:
+    @frozen
+    class Spot:
+        host: str
+        port: int = 9090
+        tags: list[str] = field(default_factory=list)
+
+    shared = Spot.__init__
+    few = [Spot("a", tags=["x"]) for _ in range(FEW)]
+    assert Spot.__init__ is shared
+    many = [Spot(tags=["x"], host="a") for _ in range(FEW)]
+    assert Spot.__init__ is not shared
+    assert {repr(spot) for spot in few + many} == {repr(few[0])}
+    assert all(spot == few[0] for spot in many)
 
 
 def test_no_field_can_be_set_deleted_or_added() -> None:
