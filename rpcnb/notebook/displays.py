@@ -84,15 +84,16 @@ def headline(title: object, *facts: object) -> Html:
 
 def remote_html(remote: Remote) -> Html:
     """Show a connection: where to, and what is there."""
+    functions = remote.functions
     state: list[object] = ["○ closed"]
     if not remote.closed:
         handles = remote.handles
         state = ["● live", counted(len(handles), "handle"), short_size(handles.nbytes)]
-    return tag(
-        "div",
-        headline(remote.name, code(remote.url), *state),
-        details(counted(len(remote.functions), "function"), function_table(remote.functions)),
-    )
+        functions.fetch()
+    shown = [headline(remote.name, code(remote.url), *state)]
+    if functions.known:
+        shown.append(details(counted(len(functions), "function"), function_table(functions)))
+    return tag("div", *shown)
 
 
 def catalogue_html(functions: FunctionCatalogue) -> Html:

@@ -20,6 +20,7 @@ from rpcnb.core.events import (
     HandleIssued,
 )
 from rpcnb.notebook.live.calls import CallLog
+from rpcnb.remote.catalogue import LISTING
 
 if TYPE_CHECKING:
     from rpcnb.core.events import Event, Subscription
@@ -94,6 +95,8 @@ class Journal:
 
     def _note(self, event: Event) -> None:
         if isinstance(event, CallChanged):
+            if event.name == LISTING:
+                return
             self._count(event)
         if isinstance(event, CallChanged | CallProgress | CallOutput):
             self._logs[event.session].note(event)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -15,20 +16,49 @@ from rpcnb.remote.function import RemoteFunction
 if TYPE_CHECKING:
     from rpcnb.remote.client import Remote
 
+LISTING = "rpcnb.functions"
+"""Function over there that lists the others; views leave this call out, which nobody made."""
 T = TypeVar("T")
 
 
 class FunctionCatalogue(Mapping[str, RemoteFunction]):
-    """Name -> `RemoteFunction`, for everything the other side has registered.
+    """Name -> `RemoteFunction`, for everything the other side has registered.  Thread-safe.
 
-    Looking sends nothing; a function's handle is fetched when it is first called. A missing name
-    raises `FunctionNotFound`, which names those that look like it.
+    The first look fetches the list, any other sends nothing; a function's handle is fetched when it is
+    first called. A missing name raises `FunctionNotFound`, which names those that look like it.
     """
 
-    def __init__(self, remote: Remote, infos: Iterable[FunctionInfo] = ()) -> None:
+    def __init__(self, remote: Remote) -> None:
         self._remote = remote
-        self._infos = {info.name: info for info in sorted(infos, key=lambda info: info.name)}
+        self._fetched: dict[str, FunctionInfo] | None = None
         self._functions: dict[str, RemoteFunction] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def known(self) -> bool:
+        """Whether the list is here; sends nothing."""
+        return self._fetched is not None
+
+    def fetch(self) -> None:
+        """Fetch the list, unless it is here.
+
+        Raises
+        ------
+        RemoteProtocolError
+            What came is no list of functions.
+        SessionError, TransportError
+            The session is closed, or its connection is gone.
+        """
+        with self._lock:  # of two threads that look, one asks
+            if self._fetched is None:
+                infos = _fetch_infos(self._remote)
+                self._fetched = {info.name: info for info in sorted(infos, key=_name)}
+
+    @property
+    def _infos(self) -> dict[str, FunctionInfo]:
+        self.fetch()
+        assert self._fetched is not None
+        return self._fetched
 
     def __getitem__(self, name: str) -> RemoteFunction:
         function = self._functions.get(name)
@@ -112,6 +142,21 @@ def functions_below(tree: FunctionTree) -> dict[str, RemoteFunction]:
     """Return name -> function of what a tree holds; no method, for those are the functions' names."""
     functions, prefix = tree._remote.functions, tree._prefix  # noqa: SLF001 -- see above
     return {name: functions[name] for name in functions if name.startswith(prefix)}
+
+
+def _fetch_infos(remote: Remote) -> list[FunctionInfo]:
+    """Ask for what there is; nothing where another kind of server finds functions by name only."""
+    try:
+        ask = remote.builtin(LISTING).lowered()
+    except FunctionNotFound:
+        return []
+    # Plain values: to look for what is to be lifted would take longer than the rest.
+    entries = expect(remote.session.call_func(ask), list, "a list of functions")
+    return [read_info(entry) for entry in entries]
+
+
+def _name(info: FunctionInfo) -> str:
+    return info.name
 
 
 def read_info(entry: object) -> FunctionInfo:

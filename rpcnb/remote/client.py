@@ -12,7 +12,7 @@ from rpcnb.core.errors import FunctionNotFound, InvalidHandle
 from rpcnb.core.importing import uncollected
 from rpcnb.core.values import ArrayRef, FunctionRef, IteratorRef, ModuleRef, ObjectRef
 from rpcnb.remote import progress
-from rpcnb.remote.catalogue import FunctionCatalogue, FunctionTree, read_info
+from rpcnb.remote.catalogue import FunctionCatalogue, FunctionTree
 from rpcnb.remote.creation import Creation
 from rpcnb.remote.function import RemoteFunction
 from rpcnb.remote.lasting import Lasting
@@ -53,7 +53,7 @@ class Remote(Lasting, Creation):
     Parameters
     ----------
     session : RPCSession
-        What it speaks through; closed by `close`. Its list of functions is fetched here, once.
+        What it speaks through; closed by `close`. Nothing is sent here.
     name : str, optional
         What the user calls it; by default the session's name.
     url : str, optional
@@ -79,22 +79,17 @@ class Remote(Lasting, Creation):
         self._close_callbacks: list[Callable[[Remote], object]] = []
         self._closed = False
         self.functions = FunctionCatalogue(self)
-        """Name -> `RemoteFunction`; as fetched by the last `refresh`."""
+        """Name -> `RemoteFunction`; fetched when it is first looked into, and by `refresh`."""
         self.batching: Batch | None = None  # the block that collects calls now
         self._arrays: ArrayCalls | None = None
-        self.refresh()
 
     # --- functions ------------------------------------------------------------------------------
 
     def refresh(self) -> None:
         """Fetch the list of functions again."""
-        try:
-            ask = self.builtin("rpcnb.functions").lowered()
-            # Plain values: to look for what is to be lifted would take longer than the rest.
-            entries = expect(self.session.call_func(ask), list, "a list of functions")
-        except FunctionNotFound:  # another kind of server: its functions are found by name only
-            entries = []
-        self.functions = FunctionCatalogue(self, map(read_info, entries))
+        functions = FunctionCatalogue(self)
+        functions.fetch()
+        self.functions = functions
 
     @property
     def fn(self) -> FunctionTree:
@@ -307,8 +302,9 @@ class Remote(Lasting, Creation):
 
     def __repr__(self) -> str:
         where = f" at {self.url}" if self.url else ""
+        size = f": {len(self.functions)} functions" if self.functions.known else ""
         state = " (closed)" if self.closed else ""
-        return f"<Remote {self.name}{where}: {len(self.functions)} functions{state}>"
+        return f"<Remote {self.name}{where}{size}{state}>"
 
     def cancel(self, call: int) -> None:
         """Ask that a call be stopped, by the number that `manager.subscribe` tells; from any thread.

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
-from rpcnb.core.errors import FunctionNotFound
+from rpcnb.core.errors import FunctionNotFound, SessionClosed
 from rpcnb.core.values import FunctionInfo, Parameter
 from rpcnb.remote.catalogue import FunctionTree, read_info
 from rpcnb.remote.function import RemoteFunction
@@ -15,12 +16,17 @@ if TYPE_CHECKING:
     from rpcnb.remote.client import Remote
 
 
-def test_the_catalogue_is_a_mapping_that_sends_nothing(
+def test_the_catalogue_is_a_mapping_that_is_fetched_at_the_first_look(
     remote: Remote, crossings: Callable[[], int]
 ) -> None:
     functions = remote.functions
     before = crossings()
+    assert not functions.known
+    assert crossings() == before
     assert "demo.add" in functions
+    assert functions.known
+    assert crossings() == before + 2  # one finds the function that lists them
+    before += 2
     assert list(functions) == sorted(functions)
     assert len(functions) == len(dict(functions.items()))
     assert functions["demo.add"] is functions["demo.add"]
@@ -40,7 +46,26 @@ def test_a_missing_name_names_those_that_look_like_it(remote: Remote) -> None:
         remote.functions["Add"]
 
 
+def test_of_threads_that_look_one_asks(remote: Remote, crossings: Callable[[], int]) -> None:
+    before = crossings()
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: len(remote.functions), range(8)))
+    assert len(set(found)) == 1
+    assert crossings() == before + 2
+
+
+def test_who_looks_first_when_the_session_is_closed_is_told(
+    make_remote: Callable[..., Remote],
+) -> None:
+    remote = make_remote("ending")
+    remote.close()
+    assert repr(remote).endswith("(closed)>")
+    with pytest.raises(SessionClosed):
+        list(remote.functions)
+
+
 def test_functions_are_attributes_with_tab(remote: Remote, crossings: Callable[[], int]) -> None:
+    remote.functions.fetch()
     before = crossings()
     assert {"demo", "echo"} <= set(dir(remote.fn))
     assert "add" in dir(remote.fn.demo)

@@ -24,6 +24,7 @@ from rpcnb.manager import manager
 from rpcnb.notebook.live.calls import CallLog
 from rpcnb.notebook.live.handles import HandleLog
 from rpcnb.notebook.live.quotas import ASKED, ask
+from rpcnb.remote.catalogue import LISTING
 
 if TYPE_CHECKING:
     from rpcnb.core.events import Event
@@ -78,7 +79,7 @@ class Hub:
         with self._lock:
             self._late = True
             match event:
-                case CallChanged(name=name) if name == ASKED:
+                case CallChanged(name=name) if name in {ASKED, LISTING}:
                     pass
                 case CallChanged() | CallProgress() | CallOutput():
                     self._calls.note(event)
