@@ -15,6 +15,7 @@ from rpcnb.notebook.inspector import open_inspector
 from rpcnb.notebook.interrupts import AwaitInterrupts
 from rpcnb.notebook.journal import JOURNAL
 from rpcnb.notebook.late_errors import settle
+from rpcnb.notebook.listings import fetch_lists
 from rpcnb.notebook.magics import RemoteMagics
 from rpcnb.notebook.mode_magic import ModeMagic
 from rpcnb.notebook.progress import CellBar
@@ -39,8 +40,7 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
     errors.install()
     end = CellEnd(ipython)
     end.install()
-    if settle not in HOOKS:
-        HOOKS.append(settle)
+    HOOKS.extend(hook for hook in (settle, fetch_lists) if hook not in HOOKS)
     completion = Completion(ipython, MAGICS)
     completion.install()
     _UNDO[ipython] = [end.uninstall, mode.uninstall, completion.uninstall]
