@@ -24,7 +24,7 @@ from rpcnb.wire import messages as m
 sys.path.insert(0, str(Path(__file__).parent))
 from hostile import TOKEN, frame  # beside this file, which is no package
 
-QUICK, SLOW = 0.1, 0.6
+QUICK, SLOW = 0.3, 0.6
 """Seconds between two presses."""
 LARGE = 64 << 20
 

@@ -111,7 +111,7 @@ def test_one_press_stops_the_call_over_there(session, remote, look_up) -> None:
 
 
 def test_a_second_press_stops_waiting_for_what_cannot_be_stopped(session, remote, look_up) -> None:
-    presser = Presser(0.0, 0.3)
+    presser = Presser(0.0, 1.0)
     echo = look_up("echo")
     with pytest.raises(
         RemoteInterrupted, match=r"stubborn may still run on .*remote\.kill\(\)"
@@ -124,7 +124,7 @@ def test_a_second_press_stops_waiting_for_what_cannot_be_stopped(session, remote
 
 
 def test_what_an_orphaned_call_returns_is_given_back(session, remote, look_up) -> None:
-    presser = Presser(0.0, 0.3)
+    presser = Presser(0.0, 1.0)
     statistics, make = look_up("rpcnb.statistics"), look_up("stubborn_array")
     held = session.call_func(statistics)["handles"]
     with pytest.raises(RemoteInterrupted, match="may still run"):
