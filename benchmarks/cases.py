@@ -10,6 +10,7 @@ PEER_PROBES = frozenset(
     {
         "null_call",
         "small_call",
+        "in_batch",
         "in_flight",
         "mean",
         "churn",
