@@ -182,8 +182,6 @@ def test_a_flood_of_output_is_not_kept(hostile) -> None:
     amount, piece = 1500, "x" * 30_000
 
     def script(server) -> None:
-        server.hear(m.GetFunction)  # the list of functions
-        server.say(m.Return(1, None))
         server.give_function()
         call = server.hear(m.CallFunc)
         for _ in range(amount):
@@ -200,8 +198,6 @@ def test_a_flood_of_output_is_not_kept(hostile) -> None:
 
 def test_a_server_that_never_answers_is_waited_for_no_longer_than_wanted(hostile) -> None:
     def script(server) -> None:
-        server.hear(m.GetFunction)
-        server.say(m.Return(1, None))
         server.give_function()
 
     remote = rpcnb.connect(hostile(script), TOKEN, timeout=PATIENCE)
