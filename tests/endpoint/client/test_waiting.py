@@ -52,8 +52,13 @@ class Remote:
         return "let go"
 
 
+BLOCKED = 0.1
+"""Seconds after which the main thread waits in the kernel again: what is pressed in the instant before that
+is noticed only when the kernel comes back, by a second press or a message, as anywhere in Python."""
+
+
 class Presser(CallObserver):
-    """Presses Ctrl-C as soon as the call says that it runs, and then again."""
+    """Presses Ctrl-C a moment after the call says that it runs, and then again."""
 
     def __init__(self, *pauses: float) -> None:
         self._pauses = pauses
@@ -63,7 +68,7 @@ class Presser(CallObserver):
         self.thread.start()
 
     def _press(self) -> None:
-        for pause in self._pauses:
+        for pause in (BLOCKED, *self._pauses):
             time.sleep(pause)  # a person's pause between two presses: what is tested
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -100,7 +105,7 @@ def look_up(session: SocketSession) -> Callable[[str], FunctionRef]:
 
 
 def test_one_press_stops_the_call_over_there(session, remote, look_up) -> None:
-    presser = Presser(0.0)
+    presser = Presser()
     echo = look_up("echo")
     with pytest.raises(RemoteInterrupted, match=r"loop stopped after .*\(confirmed by") as caught:
         session.call_func(look_up("loop"), observer=presser)
@@ -111,7 +116,7 @@ def test_one_press_stops_the_call_over_there(session, remote, look_up) -> None:
 
 
 def test_a_second_press_stops_waiting_for_what_cannot_be_stopped(session, remote, look_up) -> None:
-    presser = Presser(0.0, 1.0)
+    presser = Presser(1.0)
     echo = look_up("echo")
     with pytest.raises(
         RemoteInterrupted, match=r"stubborn may still run on .*remote\.kill\(\)"
@@ -124,7 +129,7 @@ def test_a_second_press_stops_waiting_for_what_cannot_be_stopped(session, remote
 
 
 def test_what_an_orphaned_call_returns_is_given_back(session, remote, look_up) -> None:
-    presser = Presser(0.0, 1.0)
+    presser = Presser(1.0)
     statistics, make = look_up("rpcnb.statistics"), look_up("stubborn_array")
     held = session.call_func(statistics)["handles"]
     with pytest.raises(RemoteInterrupted, match="may still run"):
@@ -145,7 +150,7 @@ def test_a_call_that_ends_by_itself_says_so_and_gives_its_result_back(
             super()._press()
             remote.let_go.set()
 
-    presser = LetGo(0.0)
+    presser = LetGo()
     with pytest.raises(RemoteInterrupted, match="ended by itself before it could be stopped"):
         session.call_func(look_up("stubborn"), observer=presser)
     presser.thread.join(WAIT)
@@ -159,7 +164,7 @@ def test_what_another_handler_raises_comes_once_the_call_has_ended(
         raise LookupError("the program's own")
 
     signal.signal(signal.SIGINT, handler)
-    presser = Presser(0.0)
+    presser = Presser()
     with pytest.raises(LookupError, match="the program's own"):
         session.call_func(look_up("loop"), observer=presser)
     presser.thread.join(WAIT)
