@@ -92,7 +92,7 @@ $(VENV)/.made:
 
 # rpcnb as `HATCH_BUILD_HOOKS_ENABLE=1 pip install .` installs it, in a folder of its own: the editable
 # install of the environment stays what it is.
-$(NATIVE)/.made: hatch_build.py pyproject.toml $(shell find rpcnb -name '*.py') $(VENV)/.made
+$(NATIVE)/.made: hatch_build.py pyproject.toml $(shell find rpcnb -name '*.py*' -not -name '*.pyc') $(VENV)/.made
 	rm -rf $(NATIVE)
 	HATCH_BUILD_HOOKS_ENABLE=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(NATIVE) .
 	touch $@

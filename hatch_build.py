@@ -1,6 +1,7 @@
 """Compiles what every call goes through, when a wheel is built and asked for (see pyproject.toml).
 
-The sources stay what they are: `mypyc` compiles annotated Python. An editable install is never compiled,
+The sources stay what they are: `mypyc` compiles annotated Python, and what Cython compiles says None to
+whatever is not usual, and stands beside the Python that it is quicker than. An editable install is never compiled,
 for a compiled module would hide what is edited beside it.
 """
 
@@ -22,6 +23,8 @@ MODULES = (
 )
 """Pure computation and sending. Nothing that an interrupt must find its way through: it is delivered
 between two instructions of Python, of which compiled code has none."""
+CYTHON = ("rpcnb/wire/_quick.pyx",)
+"""What is written for the compiler, and left out where there is none."""
 OPTIONS = ("--config-file=", "--follow-imports=silent", "--ignore-missing-imports")
 """What other files lack is said by `make lint`."""
 
@@ -33,12 +36,18 @@ class CompileHook(BuildHookInterface[Any]):
         """Compile."""
         if version == "editable":
             return
+        from Cython.Build import cythonize
         from mypyc.build import mypycify
-        from setuptools import Distribution
+        from setuptools import Distribution, Extension
 
         built, left = self._folders()
         extensions = mypycify(
             [*OPTIONS, *MODULES], opt_level="3", group_name="rpcnb", target_dir=str(left)
+        )
+        extensions += cythonize(
+            [Extension(_module_of(file), [file]) for file in CYTHON],
+            build_dir=str(left),
+            quiet=True,
         )
         command = Distribution({"ext_modules": extensions}).get_command_obj("build_ext")
         command.build_lib, command.build_temp = str(built), str(left)
@@ -57,3 +66,7 @@ class CompileHook(BuildHookInterface[Any]):
     def _folders(self) -> tuple[Path, Path]:
         """Return where the modules come, and what is left of making them."""
         return Path(self.directory) / "compiled", Path(self.directory) / "compiling"
+
+
+def _module_of(file: str) -> str:
+    return file.removesuffix(".pyx").replace("/", ".")

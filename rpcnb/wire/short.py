@@ -30,6 +30,7 @@ from rpcnb.wire.codec import (
 from rpcnb.wire.encoder import RECORD_CODES
 from rpcnb.wire.layout import RECORDS
 from rpcnb.wire.messages import CopyFromRemote, FreeHandles, Kind, Ping, Pong
+from rpcnb.wire.quick import COMPILED_ITEMS, pack_call, pack_return
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -71,11 +72,19 @@ class ShortSending(WireProtocol):
         self._short_nbytes = min(SHORT_NBYTES, limits.frame_header, limits.string)
         self._items = limits.items
         self._pack_scalars = scalar_packer()
+        # Nothing that the compiled half takes has more items than these, or is longer than a header.
+        compiled = limits.items >= COMPILED_ITEMS
+        self._pack_call = pack_call if compiled else None
+        self._pack_return = pack_return if compiled else None
 
     def quick_call(
         self, function: int, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> bytes | None:
         """Encode a call of plain values and refs; see `WireProtocol.quick_call`."""
+        if self._pack_call is not None:
+            header = self._pack_call(function, args, kwargs, self._short_nbytes, _CODES)
+            if header is not None:
+                return header
         given = args if _PLAIN(map(type, args)) else self._by_handle(args)
         if given is None or function < 0 or len(args) > self._items:
             return None
@@ -92,7 +101,10 @@ class ShortSending(WireProtocol):
     def quick_return(self, value: Any) -> bytes | None:
         """Encode a plain result, or a ref; see `WireProtocol.quick_return`."""
         if type(value) in PLAIN_TYPES:
-            return self._quick_header((value,))
+            header = None
+            if self._pack_return is not None:
+                header = self._pack_return(value, self._short_nbytes)
+            return self._quick_header((value,)) if header is None else header
         describe = _DESCRIPTIONS.get(type(value))
         if describe is None:
             return None
@@ -168,6 +180,8 @@ class ShortDecoder:
         ref = partial(_ref, limits, kind)
         # The same refs come again and again: programs pass one array to many calls.
         ref_again = lru_cache(_KNOWN)(ref)
+        self.return_ref, self.call_ref = ref, ref_again
+        """What makes refs of extensions, in a result and in a call."""
         self.trusted_nbytes = min(limits.items, limits.string)
         """Headers up to this length cannot hold more or longer items than the limits allow."""
         self.kinds: dict[int, tuple[Unpack, Unpack, Make]] = {

@@ -53,6 +53,7 @@ from rpcnb.wire.messages import (
     Side,
     in_full,
 )
+from rpcnb.wire.quick import COMPILED_ITEMS, pack_frame, unpack_frame
 from rpcnb.wire.short import ShortDecoder, ShortSending
 from rpcnb.wire.state import Direction, steps
 from rpcnb.wire.text import sendable
@@ -111,11 +112,15 @@ class WireV1(ShortSending):
         """Whether `_acknowledged` wants to be called when something has arrived."""
         short = ShortDecoder(limits)
         self._trusted_nbytes = short.trusted_nbytes
+        self._pack_frame = pack_frame
+        self._unpack_frame = unpack_frame if limits.items >= COMPILED_ITEMS else None
         self._short = {
             kind: decode
             for kind, decode in short.kinds.items()
             if self._may_receive[_OPEN].get(kind) is _OPEN
         }
+        self._call_ref = short.call_ref if Kind.CALL_FUNC in self._short else None
+        self._return_ref = short.return_ref if Kind.RETURN in self._short else None
         self._decoder = Decoder(limits)
         self._window = self._buffer = memoryview(
             bytearray(WINDOW)
@@ -209,8 +214,11 @@ class WireV1(ShortSending):
         if self.state is not _OPEN:
             return None
         sequence = self.frames_sent = self.frames_sent + 1
-        nbytes, received = len(header), self.frames_received
-        data = FIXED.pack(kind, 0, self._epoch, nbytes, request, sequence, received, 0) + header
+        epoch, nbytes, received = self._epoch, len(header), self.frames_received
+        if self._pack_frame is not None:
+            data = self._pack_frame(kind, epoch, request, sequence, received, header)
+        else:
+            data = FIXED.pack(kind, 0, epoch, nbytes, request, sequence, received, 0) + header
         self._note(data)
         return data if sequence % TRIMMED_AFTER else self._spaced(data)
 
@@ -238,6 +246,9 @@ class WireV1(ShortSending):
         messages: list[Message | Short] = []
         buffer, start, end = self._buffer, self._start, self._end + nbytes
         while end - start >= FIXED_NBYTES:
+            if self._unpack_frame is not None and self._take_compiled(start, end, messages):
+                start = self._start
+                continue
             fixed = FIXED.unpack_from(buffer, start)
             kind, flags, epoch, header_nbytes, request, sequence, ack, payload_nbytes = fixed
             body = start + FIXED_NBYTES
@@ -257,10 +268,9 @@ class WireV1(ShortSending):
             if decode is None:
                 break
             unpack, unpack_long, make = decode
-            if header_nbytes > self._trusted_nbytes:
-                unpack = unpack_long
             try:
-                fields = unpack(buffer[body:stop])
+                trusted = header_nbytes <= self._trusted_nbytes
+                fields = (unpack if trusted else unpack_long)(buffer[body:stop])
             except FORMAT_ERRORS:
                 break
             message = make(request, fields) if type(fields) is list else None
@@ -278,6 +288,31 @@ class WireV1(ShortSending):
             return messages
         self._start = self._end = start
         return self._go_on(end - start, messages)
+
+    def _take_compiled(self, start: int, end: int, messages: list[Message | Short]) -> bool:
+        """Take the frame at `start`, and set `_start` to its end; False for one that is not usual."""
+        unpack = self._unpack_frame
+        if unpack is None or self.state is not _OPEN:
+            return False
+        sequence = self.frames_received + 1
+        found = unpack(
+            self._buffer,
+            start,
+            end,
+            self._epoch,
+            sequence,
+            self._acked,
+            self.frames_sent,
+            self._short_nbytes,
+            self._call_ref,
+            self._return_ref,
+        )
+        if found is None:
+            return False
+        self._start, self._acked, message = found
+        self.frames_received = sequence
+        messages.append(message)
+        return True
 
     def _go_on(self, nbytes: int, messages: list[Message | Short]) -> Sequence[Message | Short]:
         """Take note of received bytes in the general way; return what is complete behind `messages`."""

@@ -39,6 +39,7 @@ def general_wire(side: Side) -> WireV1:
     """Return what reads everything in the general way."""
     wire = WireV1(side)
     wire._short = {}
+    wire._unpack_frame = None
     return wire
 
 
