@@ -253,7 +253,7 @@ def _call(request: int, fields: list[Any]) -> ShortCall | None:
         or not _SIMPLE(map(type, args))
     ):
         return None
-    kwargs = _NO_KWARGS
+    kwargs: Any = _NO_KWARGS  # compiled, a narrower type would raise for what is no dict
     if len(fields) == 3:
         kwargs = fields[2]
         if (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgpack
 import pytest
 from hypothesis import assume, given, strategies as st
 
@@ -133,6 +134,14 @@ def test_a_handle_that_cannot_be_takes_the_general_way() -> None:
     wire = WireV1(Side.CLIENT)
     assert wire.quick_call(2, (ObjectRef(1 << 64),), {}) is None
     assert wire.quick_call(2, (1,), {}) is not None
+
+
+@pytest.mark.parametrize(
+    "fields", [(), (5, 1), (5, {}), ("5", []), (5, [], 1), (5, [], "x"), (5, [], [])]
+)
+def test_a_call_of_another_shape_is_refused(fields) -> None:
+    data = WireV1(Side.CLIENT).quick_frame(Kind.CALL_FUNC, 1, msgpack.packb(fields))
+    assert read(WireV1(Side.SERVER), data) is None
 
 
 def test_handles_that_are_given_up_go_together() -> None:
