@@ -19,7 +19,9 @@ def uncollected() -> Iterator[None]:
 
     Notes
     -----
-    Threads may do this at the same time: who finds the collector on turns it on again.
+    Threads may do this at the same time: who finds the collector on turns it on again. What was made
+    meanwhile counts as old then, as it would after two collections that find nothing, of 3 ms together in a
+    fresh process. So does the caller's garbage of a moment ago, which waits for the next full collection.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -27,4 +29,7 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         if was_on:
+            if not gc.get_freeze_count():  # which somebody means to stay so
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()

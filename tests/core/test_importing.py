@@ -29,6 +29,24 @@ def test_nothing_is_collected_meanwhile_also_where_that_is_nested() -> None:
     assert gc.isenabled()
 
 
+def test_what_was_imported_is_old_at_once() -> None:
+    with uncollected():
+        made = [{} for _ in range(5000)]
+    assert gc.get_count()[0] < 500
+    young = {id(each) for generation in (0, 1) for each in gc.get_objects(generation)}
+    assert young.isdisjoint(map(id, made))
+
+
+def test_what_somebody_froze_stays_frozen(run_python: Callable[[str], str]) -> None:
+    found = run_python(
+        "import gc; from rpcnb.core.importing import uncollected\n"
+        "gc.freeze(); before = gc.get_freeze_count()\n"
+        "with uncollected(): pass\n"
+        "print(before > 0, gc.get_freeze_count() >= before - 99)"
+    )
+    assert found.split() == ["True", "True"]
+
+
 def test_who_switched_the_collector_off_finds_it_off() -> None:
     gc.disable()
     with uncollected():
