@@ -23,7 +23,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="a tenth of the repetitions, no 256 MiB"
     )
-    parser.add_argument("--peers", action="store_true", help="measure other libraries, too")
+    parser.add_argument(
+        "--peers",
+        nargs="*",
+        choices=PEERS,
+        metavar="NAME",
+        help=f"measure other libraries, too: all, or some of {', '.join(PEERS)}",
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the ratios there")
     return parser.parse_args()
 
@@ -48,7 +54,8 @@ def main() -> int:
         print(f"no figure is called {asked.only!r}", file=sys.stderr)
         return 2
     load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else 0.0
-    with Runner(PEERS if asked.peers else None) as runner:
+    others = None if asked.peers is None else {name: PEERS[name] for name in asked.peers or PEERS}
+    with Runner(others) as runner:
         results = runner.run(cases, asked.rounds, note)
     note("")
     here = machine()
