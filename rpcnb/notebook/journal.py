@@ -19,8 +19,7 @@ from rpcnb.core.events import (
     CopyProgress,
     HandleIssued,
 )
-from rpcnb.notebook.live.calls import CallLog
-from rpcnb.remote.catalogue import LISTING
+from rpcnb.notebook.live.calls import UNSEEN, CallLog
 
 if TYPE_CHECKING:
     from rpcnb.core.events import Event, Subscription
@@ -94,9 +93,7 @@ class Journal:
             self._note(event)
 
     def _note(self, event: Event) -> None:
-        if isinstance(event, CallChanged):
-            if event.name == LISTING:
-                return
+        if isinstance(event, CallChanged) and event.name not in UNSEEN:
             self._count(event)
         if isinstance(event, CallChanged | CallProgress | CallOutput):
             self._logs[event.session].note(event)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rpcnb.remote.client import Remote
 
 LISTING = "rpcnb.functions"
-"""Function over there that lists the others; views leave this call out, which nobody made."""
+"""Function over there that lists the others."""
 T = TypeVar("T")
 
 

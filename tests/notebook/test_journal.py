@@ -7,7 +7,7 @@ import pytest
 
 from rpcnb.core.errors import RemoteError
 from rpcnb.core.events import EVENTS
-from rpcnb.notebook.journal import Journal
+from rpcnb.notebook.journal import Journal, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +48,17 @@ def test_what_a_session_did_is_counted_since_the_last_time(
     assert tally.seconds > 0
     assert journal.take() == {}
     del array
+
+
+def test_what_views_and_the_end_of_a_cell_ask_is_no_call_of_the_users(
+    remote: rpcnb.Remote, journal: Journal
+) -> None:
+    remote.functions.fetch()
+    remote.stats()
+    assert remote.session.statistics()["calls"] == 2
+    session = remote.session.table_index
+    assert journal.calls(session).rows() == []
+    assert journal.take().get(session, Tally()).calls == 0
 
 
 def test_copies_are_counted_by_what_moved(remote: rpcnb.Remote, journal: Journal) -> None:

@@ -8,6 +8,11 @@ from statistics import median
 from typing import Any
 
 from rpcnb.core.events import CallChanged, CallOutput, CallPhase, CallProgress
+from rpcnb.notebook.live.quotas import ASKED
+from rpcnb.remote.catalogue import LISTING
+
+UNSEEN = frozenset({ASKED, LISTING})
+"""Functions whose calls no view shows or counts: mostly a view made them, or the end of a cell."""
 
 FAST = 0.05
 """Seconds under which a call that ended well is folded into one row with its neighbours."""
@@ -99,7 +104,8 @@ class CallLog:
     def note(self, event: CallChanged | CallProgress | CallOutput) -> None:
         """Take note of one event."""
         if isinstance(event, CallChanged):
-            self._note_phase(event)
+            if event.name not in UNSEEN:
+                self._note_phase(event)
             return
         row = self._running.get(event.call)
         if row is None:

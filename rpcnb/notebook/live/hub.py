@@ -23,8 +23,7 @@ from rpcnb.core.events import (
 from rpcnb.manager import manager
 from rpcnb.notebook.live.calls import CallLog
 from rpcnb.notebook.live.handles import HandleLog
-from rpcnb.notebook.live.quotas import ASKED, ask
-from rpcnb.remote.catalogue import LISTING
+from rpcnb.notebook.live.quotas import ask
 
 if TYPE_CHECKING:
     from rpcnb.core.events import Event
@@ -79,8 +78,6 @@ class Hub:
         with self._lock:
             self._late = True
             match event:
-                case CallChanged(name=name) if name in {ASKED, LISTING}:
-                    pass
                 case CallChanged() | CallProgress() | CallOutput():
                     self._calls.note(event)
                 case HandleIssued() | HandleFreed():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rpcnb.remote.future import RemoteFuture
 
 ASKED = "rpcnb.statistics"
-"""The function that tells them; views do not show its calls, which are mostly their own."""
+"""The function that tells them."""
 NAMES = {
     "memory": "memory",
     "processes": "processes",
