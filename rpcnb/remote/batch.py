@@ -201,9 +201,9 @@ class Batch:
         return BatchedCall(group, 0)
 
     def send(self) -> None:
-        """Queue what was added so far, before something else that has to come after it."""
+        """Queue what was added so far, before something else of this thread that has to come after it."""
         group = self._group
-        if group.count:
+        if group.count and self.thread == threading.get_ident():
             self._group = Group(self._remote)
             assert self._batch is not None  # else nothing is added to it
             group.running = self._remote.session.queue_call(

@@ -100,6 +100,8 @@ class RemoteFunction(HandleProxy):
     def free(self) -> None:
         """Give its handle up now; see `HandleProxy.free`."""
         if self._held is not None:
+            if self._remote.batching is not None:
+                self._remote.batching.send()  # calls of it that were collected come before
             self._held.free()
         if self._find is not None:
             self._held = None  # it is looked up again when it is used again

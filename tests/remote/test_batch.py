@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from rpcnb.core.errors import RemoteError, RpcnbError, SessionError
+from rpcnb.core.errors import InvalidHandle, RemoteError, RpcnbError, SessionError
 from rpcnb.remote.batch import MOST, BatchedCall
 
 if TYPE_CHECKING:
@@ -62,6 +62,19 @@ def test_array_operations_keep_their_place(remote: Remote) -> None:
         doubled = array * 2
     assert (before.result(), after.result()) == (0, 4)
     assert doubled.tolist() == [2, 2, 2, 2]
+
+
+def test_a_function_that_is_given_up_in_the_block_is_found_again_or_refused(remote: Remote) -> None:
+    by_name, held = remote.functions["demo.add"], remote.get_function("demo.add")
+    with remote.batch():
+        calls = [by_name(1), by_name(2)]
+        by_name.free()
+        calls.append(by_name(3))
+        calls += [held(4), held(5)]
+        held.free()
+        with pytest.raises(InvalidHandle, match="was freed"):
+            held(6)
+    assert [call.result() for call in calls] == [2, 3, 4, 5, 6]
 
 
 def test_results_are_there_when_the_block_was_left(remote: Remote) -> None:
