@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sys
 import threading
+from pathlib import Path
 from time import monotonic
 
 import psutil
@@ -19,6 +21,9 @@ from rpcnb.core.device import CPU
 from rpcnb.core.errors import OutcomeUnknown, RpcnbError, WorkerDied
 from rpcnb.endpoint.client.connect import open_session
 from rpcnb.testing import Fault, FaultProxy
+
+sys.path.insert(0, str(Path(__file__).parent))
+from leavers import CLIENTS  # beside this file, which is no package
 
 WAIT = 60.0
 MIB = 1 << 20
@@ -137,39 +142,19 @@ def has_closed_them(server, before: list[int]) -> bool:
     return all(now <= then + SPARE for now, then in zip(descriptors(server), before, strict=True))
 
 
-KILLED = """
-import select
-numbers = random.Random({amount})
-for number in range({amount}):
-    hear, tell = os.pipe()
-    child = os.fork()
-    if child == 0:
-        own = open_session(url, token=token)
-        os.write(tell, b"x")
-        while True:
-            own.call_func(own.get_function("t.zeros"), (1 << 20,))
-    if number % 2:  # each other one is killed while it connects, or a moment later
-        select.select([hear], [], [], 10)
-    time.sleep(numbers.uniform(0, 0.02))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    os.close(hear), os.close(tell)
-session.shutdown()
-say("killed")
-"""
-
-
 @amounts(50, 500)
 def test_killed_clients_leave_nothing(own_server, eventually, amount) -> None:
     with own_server.connect() as bystander:
         echo = bystander.get_function("t.echo")
         before = descriptors(own_server)
-        client = own_server.client(KILLED.format(amount=amount))
+        client = own_server.client(CLIENTS)
+        client.process.stdin.write(f'[{amount}, "killed"]\n')
+        client.process.stdin.flush()
         answers = 0
         while not client.has_spoken():
             answers += 1
             assert bystander.call_func(echo, (answers,)) == answers
-        assert client.hear() == ["killed"]
+        assert client.hear() == ["done"]
         assert client.end() == ""
         assert eventually(lambda: len(own_server.workers()) == 1, timeout=10.0)
         assert eventually(lambda: has_closed_them(own_server, before))

@@ -7,38 +7,17 @@ not, so that what killing adds is the third beside the second.
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from time import perf_counter
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+from leavers import CLIENTS  # beside this file, which is no package
+
 ALONE = 3_000
 """Calls that nobody disturbs."""
-
-CLIENTS = """
-import select
-numbers = random.Random(7)
-amount, how = json.loads(sys.stdin.readline())
-session.shutdown()
-for number in range(amount):
-    hear, tell = os.pipe()
-    child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-        try:
-            with open_session(url, token=token) as own:
-                os.write(tell, b"x")
-                while True:
-                    own.call_func(own.get_function("t.zeros"), (1 << 20,))
-        finally:
-            os._exit(0)
-    if number % 2:  # each other one ends while it connects, or a moment later
-        select.select([hear], [], [], 10)
-    time.sleep(numbers.uniform(0, 0.02))
-    os.kill(child, signal.SIGKILL if how == "killed" else signal.SIGTERM)
-    os.waitpid(child, 0)
-    os.close(hear), os.close(tell)
-say("done")
-"""
 
 WORKERS = """
 numbers = random.Random(7)
