@@ -160,8 +160,9 @@ class Connection(Resuming):
 
     def post_return(self, request_id: int, value: Value) -> None:
         """Send a result: `post` with an express lane."""
-        header = None if self.reason is not None else self._quick_return(value)
-        if header is None or not self._send_quick(_RETURN, request_id, header):
+        quick_return, send_quick = self._quick_return, self._send_quick
+        header = None if self.reason is not None else quick_return(value)
+        if header is None or not send_quick(_RETURN, request_id, header):
             self.post(Return(request_id, value))
 
     def open_request(
@@ -244,13 +245,15 @@ class Connection(Resuming):
     def _receive(self) -> Sequence[Message | Short]:
         """Receive once; return what is complete.  Call as the reader."""
         try:
-            nbytes = self._receive_into(self._receive_buffer())
+            receive_into, receive_buffer = self._receive_into, self._receive_buffer
+            nbytes = receive_into(receive_buffer())
             if nbytes == 0:
                 if self.recovery is None:
                     self.protocol.receive_eof()
                 raise ConnectionClosed(PEER_CLOSED)
             self.bytes_received += nbytes
-            return self._received(nbytes)
+            received = self._received
+            return received(nbytes)
         except TransportError as error:
             self.lose(error)
         except ProtocolError as error:

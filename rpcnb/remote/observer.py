@@ -58,14 +58,12 @@ class Lender(CallObserver):
 class BlockingObserver(Lender):
     """Shows what a blocking call prints and how far it is, as it happens."""
 
-    # Class attributes: most calls set neither, and this is made for every call.
-    warnings: Sequence[str] = ()
-    view: ProgressView | None = None
-
     def __init__(self, remote: Remote, name: str, lent: Lent) -> None:
         self.remote = remote
         self.name = name
         self.lent = lent
+        self.warnings: Sequence[str] = ()
+        self.view: ProgressView | None = None
         self._context = copy_context()
 
     def progress(self, done: float, total: float | None, description: str) -> None:

@@ -206,7 +206,7 @@ class SignalGate(Gate):
             self.is_open = True
             if self._requested:
                 self.fall()
-            return function(*args, **kwargs)
+            return function(*args, **kwargs) if kwargs else function(*args)
         finally:
             self.is_open = False  # in one bytecode: no handler runs in between
 

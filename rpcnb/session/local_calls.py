@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _FUNCTION = TypeCode.FUNCTION  # 0.05 µs each time in its class
 _NO_KWARGS: Mapping[str, Value] = {}
+_set_current = CURRENT_CALL.set
 
 
 class LocalCalls(RPCSession):
@@ -135,7 +136,7 @@ class LocalCalls(RPCSession):
                 call.report_end(*outcome)
             return outcome
         finally:
-            CURRENT_CALL.set(None)  # as it was: the stream was idle
+            _set_current(None)  # as it was: the stream was idle
             del self._calls[call.id]
             stream.release()
 

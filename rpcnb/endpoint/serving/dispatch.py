@@ -186,8 +186,9 @@ class Dispatcher(Serving):
     def run_short(self, call: ShortCall) -> None:
         """Serve a call of the default stream on its thread: at once, unless that is busy."""
         number, handle, args, kwargs = call
-        served = self.calls[number] = self._usual(self, number)
-        if self.calls.missed:
+        usual, calls = self._usual, self.calls
+        served = calls[number] = usual(self, number)
+        if calls.missed:
             self.calls.came(number)
         if self.connection.being_read():
             self.calls.watch()

@@ -26,15 +26,14 @@ REMEMBERED_STOPS = 8
 class ServedCall(CallObserver):
     """One call that is being served: it tells the caller what happens, and how it ended."""
 
-    running: RunningCall = ENDED_CALL
-    waiting: Pending | None = None
-    """The callback it waits for."""
-    _announced = False
-    _cancelled = False
-
     def __init__(self, dispatcher: Serving, request: int) -> None:
         self._dispatcher = dispatcher
         self._request = request
+        self.running: RunningCall = ENDED_CALL
+        self.waiting: Pending | None = None
+        """The callback it waits for."""
+        self._announced = False
+        self._cancelled = False
 
     def begun(self, call: RunningCall) -> None:
         """Know what to cancel; it may have been asked for already."""
