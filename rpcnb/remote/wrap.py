@@ -67,7 +67,10 @@ def lower_call(
     lowered: list[Value] = []
     try:
         for value in given:
-            lowered.append(lower(value, remote, lent))  # noqa: PERF401 -- how far it comes is noted
+            if type(value) in Proxy.classes:  # as `lower`, without its call: 0.3 µs
+                lowered.append(value.lowered_for(remote))  # type: ignore[attr-defined] # a Proxy
+            else:
+                lowered.append(lower(value, remote, lent))
     except (CodecError, ImplicitTransferError, LookupError) as error:
         place = (*range(len(args)), *kwargs)[len(lowered)]
         error.add_note(f"in argument {place!r} of the call")
