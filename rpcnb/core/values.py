@@ -36,6 +36,10 @@ class TypeCode(IntEnum):
     STREAM = 7
 
 
+TYPE_CODES = {int(code): code for code in TypeCode}
+"""By their numbers: an enumeration's own look-up is Python code."""
+
+
 @frozen
 class Parameter:
     """One parameter of a remote function."""

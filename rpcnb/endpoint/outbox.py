@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rpcnb.wire.base import WireProtocol
     from rpcnb.wire.messages import Buffer
 
-_SHORT = frozenset({Kind.CALL_FUNC, Kind.RETURN})
+_SHORT = frozenset({Kind.CALL_FUNC, Kind.RETURN, Kind.FREE_HANDLES})
 FREE_BATCH = 1000
 """Handles given up in one message; a list in a header holds 1,024 items."""
 HELD_MESSAGES = 32
@@ -109,7 +109,9 @@ class Outbox:
             if released is not None and self._queue:  # which may use what was given up since
                 self._queue.append(released)
                 return False
-            rider = b"" if released is None else b"".join(self._frame(released))
+            rider = b""
+            if released is not None:
+                rider = self._short_frame(released) or b"".join(self._frame(released))
             data = self._quick_frame(kind, request, header)
             if data is None:
                 if rider:
@@ -279,9 +281,9 @@ class Outbox:
             return None
         batch: list[tuple[int, int, int]] = []
         try:
-            while len(batch) < FREE_BATCH:
+            while self._released and len(batch) < FREE_BATCH:
                 batch.append(self._released.popleft())
-        except IndexError:  # another thread's finalizers append meanwhile: no length to trust
+        except IndexError:  # another thread was quicker
             pass
         if not batch:
             return None
@@ -291,7 +293,7 @@ class Outbox:
         return Prepared(Kind.FREE_HANDLES, 0, header, (), 0)
 
     def _short_frame(self, prepared: Prepared) -> bytes | None:
-        """Return the frame of a call or a result without payload; None for anything else."""
+        """Return the frame of a short message without payload; None for anything else."""
         kind, request, header, payload, _ = prepared
         return None if payload or kind not in _SHORT else self._quick_frame(kind, request, header)
 

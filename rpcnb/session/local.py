@@ -24,7 +24,7 @@ from rpcnb.core.errors import (
 )
 from rpcnb.core.events import SessionState
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
-from rpcnb.core.values import FunctionRef, Handle, TypeCode
+from rpcnb.core.values import TYPE_CODES, FunctionRef, Handle, TypeCode
 from rpcnb.session.backend import backend_of, held_nbytes
 from rpcnb.session.base import CallCallback, CallStatus, HostBuffer
 from rpcnb.session.builtins import resident_bytes, session_functions
@@ -174,10 +174,10 @@ class LocalSession(LocalCalls):
             if type_code == TypeCode.STREAM:
                 self.streams.free(handle)
                 return
-            code = TypeCode(type_code)
+            code = TYPE_CODES[type_code]
             obj = self.handles.get(handle, code) if code is TypeCode.ITERATOR else None
             self.handles.free(handle, code, count)
-        except (InvalidHandle, DeviceError, ValueError):
+        except (InvalidHandle, DeviceError, KeyError):
             self._bad_frees += count
             return
         if type_code == TypeCode.ITERATOR:

@@ -1,5 +1,5 @@
 # cython: language_level=3, binding=False
-"""The express lane of `rpcnb.wire.short` for one frame at a time, in C: calls and results of plain values.
+"""The express lane of `rpcnb.wire.short` for one frame at a time, in C: calls, results, and handles given up.
 
 A call that is alone finds the nearest caches full of other code, and what counts there is how much
 code it runs. This is a tenth of what `map`, `set`, `struct` and msgpack run for the same bytes.
@@ -17,6 +17,7 @@ from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, u
 from libc.string cimport memcpy
 from sys import intern as _intern
 
+from rpcnb.core.values import TypeCode
 from rpcnb.wire.codec import FORMAT_ERRORS
 
 cdef extern from "Python.h":
@@ -28,10 +29,13 @@ cdef enum:
     FIXED_NBYTES = 36
     CALL_FUNC = 0x02
     RETURN = 0x11
+    FREE_HANDLES = 0x22
     MOST = 15  # items of a list or a dict whose length is in its first byte
+    REF_NBYTES = 1024  # of what is said of a ref that is a result
 
 cdef object UNUSUAL = object()
 cdef dict NO_KWARGS = {}
+cdef int64_t LAST_TYPE_CODE = max(TypeCode)
 
 
 # --- encoding --------------------------------------------------------------------------------------
@@ -86,6 +90,8 @@ cdef bint put_int(Space* space, object value):
 cdef bint put_text(Space* space, object value):
     cdef Py_ssize_t nbytes
     cdef const char* data
+    if len(<str>value) > space.end - space.at:  # before it is encoded, which a text keeps
+        return False
     try:
         data = PyUnicode_AsUTF8AndSize(value, &nbytes)
     except UnicodeEncodeError:
@@ -105,20 +111,28 @@ cdef bint put_bytes(Space* space, object value):
     return nbytes < 1 << 16 and put_tagged(space, 0xC5, nbytes, 2) and put_data(space, data, nbytes)
 
 
+cdef bint put_extension(Space* space, uint8_t code, const uint8_t* content, Py_ssize_t nbytes) noexcept:
+    cdef uint8_t short_tag = 0xD4  # for 1 byte, and the next ones for 2, 4, 8 and 16
+    cdef bint said
+    if nbytes in (1, 2, 4, 8, 16):
+        while nbytes >> (short_tag - 0xD4) != 1:
+            short_tag += 1
+        said = put_tagged(space, short_tag, code, 1)
+    elif nbytes < 1 << 8:
+        said = put_tagged(space, 0xC7, nbytes << 8 | code, 2)
+    else:
+        said = put_tagged(space, 0xC8, nbytes << 8 | code, 3)
+    return said and put_data(space, <const char*>content, nbytes)
+
+
 cdef bint put_ref(Space* space, uint8_t code, object handle):
     """Put an extension: a list of the handle alone."""
     cdef uint8_t content[10]
     cdef Space inner
-    cdef Py_ssize_t nbytes
     inner.at, inner.end = content, content + sizeof(content)
     if type(handle) is not int or not put_tagged(&inner, 0x91, 0, 0) or not put_int(&inner, handle):
         return False
-    nbytes = inner.at - content
-    if nbytes == 2:
-        return put_tagged(space, 0xD5, code, 1) and put_data(space, <char*>content, nbytes)
-    if nbytes == 4:
-        return put_tagged(space, 0xD6, code, 1) and put_data(space, <char*>content, nbytes)
-    return put_tagged(space, 0xC7, nbytes << 8 | code, 2) and put_data(space, <char*>content, nbytes)
+    return put_extension(space, code, content, inner.at - content)
 
 
 cdef bint put(Space* space, object value, dict codes):
@@ -169,6 +183,36 @@ def pack_call(object function, object args, object kwargs, Py_ssize_t most, dict
         for name, value in (<dict>kwargs).items():
             if type(name) is not str or not put_text(&space, name) or not put(&space, value, codes):
                 return None
+    return PyBytes_FromStringAndSize(<char*>header, space.at - header)
+
+
+cdef bint put_fields(Space* space, tuple fields, bint nested):
+    """Put what is said of a ref: numbers, texts, and at the first level tuples of them."""
+    if len(fields) > MOST or not put_tagged(space, 0x90 | <uint8_t>len(fields), 0, 0):
+        return False
+    for field in fields:
+        if isinstance(field, int) and type(field) is not bool:
+            if not put_int(space, field):  # one of an enumeration, too
+                return False
+        elif type(field) is tuple:
+            if nested or not put_fields(space, field, True):
+                return False
+        elif not put(space, field, NO_KWARGS):
+            return False
+    return True
+
+
+def pack_ref(uint8_t code, tuple fields, Py_ssize_t most):
+    """Return the header of a result that is a ref, as `ShortSending.quick_return` does; likewise."""
+    cdef uint8_t header[REF_NBYTES + 8]
+    cdef uint8_t content[REF_NBYTES]
+    cdef Space space, inner
+    inner.at, inner.end = content, content + sizeof(content)
+    space.at, space.end = header, header + min(most, <Py_ssize_t>sizeof(header))
+    if not put_fields(&inner, fields, False) or not put_tagged(&space, 0x91, 0, 0):
+        return None
+    if not put_extension(&space, code, content, inner.at - content):
+        return None
     return PyBytes_FromStringAndSize(<char*>header, space.at - header)
 
 
@@ -351,13 +395,49 @@ cdef object take_return(Data* data, uint64_t request, object decode):
     return UNUSUAL if value is UNUSUAL else (request, value)
 
 
-cdef object take_message(Data* data, uint8_t kind, uint64_t request, object call_ref, object return_ref):
+cdef bint take_natural(Data* data, int64_t* number) noexcept:
+    """Take a count or a handle; False for what is none, or is not as short as it could be said."""
+    cdef uint64_t tag, found
+    if not take_number(data, 1, &tag):
+        return False
+    if tag < 0x80:
+        number[0] = <int64_t>tag
+        return True
+    if not 0xCC <= tag <= 0xCF or not take_number(data, 1 << (tag - 0xCC), &found):
+        return False
+    number[0] = <int64_t>found
+    return number[0] >= 0
+
+
+cdef object take_handles(Data* data, uint64_t request, object make):
+    """Take what `FreeHandles` has, of which `make` makes one."""
+    cdef uint64_t tag, count
+    cdef int64_t handle, type_code, owned
+    if request or not take_number(data, 1, &tag) or tag != 0x91 or not take_number(data, 1, &count):
+        return UNUSUAL
+    if count & 0xF0 != 0x90 or (count & 0x0F) % 3:
+        return UNUSUAL
+    triples = []
+    for _ in range((count & 0x0F) // 3):
+        if not (take_natural(data, &handle) and take_natural(data, &type_code) and take_natural(data, &owned)):
+            return UNUSUAL
+        if not 1 <= type_code <= LAST_TYPE_CODE or owned == 0:
+            return UNUSUAL
+        triples.append((handle, type_code, owned))
+    return make(tuple(triples))
+
+
+cdef object take_message(
+    Data* data, uint8_t kind, uint64_t request, object call_ref, object return_ref, object handles
+):
     """Take a header to its end."""
     message = UNUSUAL
     if kind == CALL_FUNC and call_ref is not None:
         message = take_call(data, request, call_ref)
     elif kind == RETURN and return_ref is not None:
         message = take_return(data, request, return_ref)
+    elif kind == FREE_HANDLES and handles is not None:
+        message = take_handles(data, request, handles)
     return message if data.at == data.end else UNUSUAL
 
 
@@ -372,6 +452,7 @@ def unpack_frame(
     Py_ssize_t most,
     object call_ref,
     object return_ref,
+    object handles,
 ):
     """Return the end, the ack and the short message of the frame that begins at `start`.
 
@@ -389,6 +470,8 @@ def unpack_frame(
         How long its header may be [B].
     call_ref, return_ref : callable or None
         Make refs of extensions in a call, and in a result; without one that kind is not taken.
+    handles : callable or None
+        Makes a message of handles that are given up; likewise.
     """
     cdef Py_buffer view
     cdef Data data
@@ -414,7 +497,7 @@ def unpack_frame(
             return None
         data.at = fixed + FIXED_NBYTES
         data.end = data.at + nbytes
-        message = take_message(&data, fixed[0], little(fixed + 8, 8), call_ref, return_ref)
+        message = take_message(&data, fixed[0], little(fixed + 8, 8), call_ref, return_ref, handles)
         return None if message is UNUSUAL else (start + FIXED_NBYTES + nbytes, ack, message)
     finally:
         PyBuffer_Release(&view)

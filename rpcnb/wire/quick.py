@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 pack_call: Callable[..., bytes | None] | None = None
+pack_ref: Callable[..., bytes | None] | None = None
 pack_return: Callable[..., bytes | None] | None = None
 pack_frame: Callable[..., bytes] | None = None
 unpack_frame: Callable[..., tuple[int, int, Any] | None] | None = None
@@ -23,6 +24,7 @@ with suppress(ImportError):
     from rpcnb.wire._quick import (  # noqa: F401 -- those above, for others
         pack_call,
         pack_frame,
+        pack_ref,
         pack_return,
         unpack_frame,
     )

@@ -30,7 +30,7 @@ from rpcnb.wire.codec import (
 from rpcnb.wire.encoder import RECORD_CODES
 from rpcnb.wire.layout import RECORDS
 from rpcnb.wire.messages import CopyFromRemote, FreeHandles, Kind, Ping, Pong
-from rpcnb.wire.quick import COMPILED_ITEMS, pack_call, pack_return
+from rpcnb.wire.quick import COMPILED_ITEMS, pack_call, pack_ref, pack_return
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -76,6 +76,7 @@ class ShortSending(WireProtocol):
         compiled = limits.items >= COMPILED_ITEMS
         self._pack_call = pack_call if compiled else None
         self._pack_return = pack_return if compiled else None
+        self._pack_ref = pack_ref if compiled else None
 
     def quick_call(
         self, function: int, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -108,8 +109,13 @@ class ShortSending(WireProtocol):
         describe = _DESCRIPTIONS.get(type(value))
         if describe is None:
             return None
-        content = self._quick_header(describe(value))
-        return content and self._quick_header((quick_extension((_CODES[type(value)], content)),))
+        code, fields = _CODES[type(value)], describe(value)
+        if self._pack_ref is not None:
+            header = self._pack_ref(code, fields, self._short_nbytes)
+            if header is not None:
+                return header
+        content = self._quick_header(fields)
+        return content and self._quick_header((quick_extension((code, content)),))
 
     def quick_free(self, handles: list[tuple[int, int, int]]) -> bytes | None:
         """Encode a `FreeHandles`; see `WireProtocol.quick_free`."""
@@ -222,6 +228,10 @@ def _ref(limits: Limits, array_kind: Callable[..., Any], code: int, content: byt
             shape, dtype, device = array_kind(tuple(shape), dtype, *device)
             number = Handle(f.natural(handle))
             return ArrayRef(number, shape, dtype, device, f.natural(offset), f.natural(base))
+        if cls is ObjectRef and len(fields) == 3:
+            handle, name, summary = fields
+            number = Handle(f.natural(handle))
+            return ObjectRef(number, f.NAME.check(name, limits), f.SHOWN.check(summary, limits))
         return cls(*RECORDS[cls].from_wire(fields, limits))
     except DecodeError as error:
         raise ValueError(code) from error

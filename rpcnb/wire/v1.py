@@ -46,6 +46,7 @@ from rpcnb.wire.messages import (
     Buffer,
     CopyData,
     CopyToRemote,
+    FreeHandles,
     Kind,
     Message,
     Raised,
@@ -121,6 +122,7 @@ class WireV1(ShortSending):
         }
         self._call_ref = short.call_ref if Kind.CALL_FUNC in self._short else None
         self._return_ref = short.return_ref if Kind.RETURN in self._short else None
+        self._handles = FreeHandles if Kind.FREE_HANDLES in self._short else None
         self._decoder = Decoder(limits)
         self._window = self._buffer = memoryview(
             bytearray(WINDOW)
@@ -306,6 +308,7 @@ class WireV1(ShortSending):
             self._short_nbytes,
             self._call_ref,
             self._return_ref,
+            self._handles,
         )
         if found is None:
             return False

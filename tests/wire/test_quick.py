@@ -10,13 +10,15 @@ import msgpack
 import pytest
 from hypothesis import assume, given, strategies as st
 
+from rpcnb.core.device import Device
+from rpcnb.core.dtype import Field, RecordDType
 from rpcnb.core.errors import ProtocolError
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
 from rpcnb.core.values import ArrayRef, FunctionRef, IteratorRef, ModuleRef, ObjectRef
 from rpcnb.testing.strategies import same
 from rpcnb.wire import quick
 from rpcnb.wire.frames import FIXED
-from rpcnb.wire.messages import Kind, Side
+from rpcnb.wire.messages import FreeHandles, Kind, Side
 from rpcnb.wire.v1 import WINDOW, WireV1
 
 EDGES = sorted(
@@ -42,13 +44,35 @@ DOCUMENTS = st.recursive(
     PLAIN.filter(lambda value: type(value) is not complex),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
 )  # fmt: skip
-SENDER_OF = {Kind.CALL_FUNC: Side.CLIENT, Kind.RETURN: Side.SERVER}
+SENDER_OF = {
+    Kind.CALL_FUNC: Side.CLIENT,
+    Kind.RETURN: Side.SERVER,
+    Kind.FREE_HANDLES: Side.CLIENT,
+}
+HANDLES = st.integers(0, (1 << 63) - 1)
+STRUCTURED = RecordDType(8, (Field("x", "<f8", 0, ()),))
+DESCRIBED = st.one_of(
+    st.builds(
+        ArrayRef,
+        HANDLES,
+        st.lists(HANDLES, max_size=17).map(tuple),
+        st.sampled_from(["<f8", "|u1", STRUCTURED]),
+        st.sampled_from([Device.parse("cpu"), Device.parse("cuda:300")]),
+        HANDLES,
+        HANDLES,
+        st.none() | st.tuples(st.integers(-9, 9), st.integers(-(1 << 40), 1 << 40)),
+        st.booleans(),
+    ),
+    st.builds(ObjectRef, HANDLES, st.text(max_size=300), st.sampled_from(LENGTHS).map("é".__mul__)),
+    st.builds(IteratorRef, HANDLES, st.text(max_size=20)),
+)
 
 
 def python_wire(side: Side, limits: Limits = DEFAULT_LIMITS) -> WireV1:
     """Return what uses nothing of the compiled half."""
     wire = WireV1(side, limits=limits)
-    wire._pack_call = wire._pack_return = wire._pack_frame = wire._unpack_frame = None
+    wire._pack_call = wire._pack_return = wire._pack_ref = None
+    wire._pack_frame = wire._unpack_frame = None
     return wire
 
 
@@ -73,7 +97,8 @@ def reads_the_same(kind: Kind, data: bytes, limits: Limits = DEFAULT_LIMITS) -> 
 
 
 def test_it_is_compiled() -> None:
-    assert None not in {quick.pack_call, quick.pack_return, quick.pack_frame, quick.unpack_frame}
+    encoders = {quick.pack_call, quick.pack_return, quick.pack_ref, quick.pack_frame}
+    assert None not in {*encoders, quick.unpack_frame}
 
 
 @given(
@@ -84,7 +109,7 @@ def test_a_call_is_encoded_as_in_python(function, args, kwargs) -> None:
     assert compiled == python_wire(Side.CLIENT).quick_call(function, tuple(args), kwargs)
 
 
-@given(VALUES)
+@given(st.one_of(VALUES, DESCRIBED))
 def test_a_result_is_encoded_as_in_python(value) -> None:
     assert WireV1(Side.SERVER).quick_return(value) == python_wire(Side.SERVER).quick_return(value)
 
@@ -106,11 +131,38 @@ def test_what_is_usual_is_taken(value) -> None:
     server = WireV1(Side.SERVER)
     buffer = memoryview(bytearray(data))
     found = quick.unpack_frame(
-        buffer, 0, len(data), 1, 1, 0, 0, 9000, server._call_ref, server._return_ref
+        buffer, 0, len(data), 1, 1, 0, 0, 9000, server._call_ref, server._return_ref, None
     )
     assert found is not None
     assert found[2][2] == (value,)
     assert wire.quick_call(5, (value,), {}) is not None
+
+
+@given(st.lists(st.integers(0, 9) | st.integers() | st.booleans(), max_size=18), st.integers(0, 1))
+def test_handles_that_are_given_up_are_read_as_in_python(flat, request_id) -> None:
+    try:
+        header = msgpack.packb([flat])
+    except OverflowError:
+        return
+    reads_the_same(Kind.FREE_HANDLES, frame_of(Kind.FREE_HANDLES, header, id=request_id))
+
+
+@given(st.lists(st.tuples(HANDLES, st.integers(1, 7), st.integers(1, 9)), max_size=7))
+def test_handles_that_are_given_up_are_taken(handles) -> None:
+    header = WireV1(Side.CLIENT).quick_free(handles)
+    data = frame_of(Kind.FREE_HANDLES, header, id=0)
+    found = quick.unpack_frame(data, 0, len(data), 1, 1, 0, 0, 9000, None, None, FreeHandles)
+    if len(handles) <= 5:
+        assert found == (len(data), 0, FreeHandles(tuple(handles)))
+        assert type(found[2]) is FreeHandles
+    else:
+        assert found is None
+
+
+@pytest.mark.parametrize("nbytes", [*range(1, 40), 250, 251, 252, 253, 254, 255, 256, 900, 1100])
+def test_a_ref_of_any_length_is_encoded_as_in_python(nbytes) -> None:
+    ref = ObjectRef(1, "x" * (nbytes // 2), "y" * (nbytes - nbytes // 2))
+    assert WireV1(Side.SERVER).quick_return(ref) == python_wire(Side.SERVER).quick_return(ref)
 
 
 @pytest.mark.parametrize("most", range(40))
@@ -120,6 +172,8 @@ def test_no_header_is_longer_than_allowed(most) -> None:
     assert quick.pack_call(300, args, kwargs, most, {}) == (whole if most >= len(whole) else None)
     whole = quick.pack_return("x" * 30, 1000)
     assert quick.pack_return("x" * 30, most) == (whole if most >= len(whole) else None)
+    whole = quick.pack_ref(27, (5, "name"), 1000)
+    assert quick.pack_ref(27, (5, "name"), most) == (whole if most >= len(whole) else None)
 
 
 @pytest.mark.parametrize(
@@ -193,13 +247,16 @@ def test_frames_changed_by_chance_are_read_as_in_python() -> None:
     args = (1, -70000, 0.5, "text", b"data", None, True, ArrayRef(300), ObjectRef(5), "é" * 40)
     calls = WireV1(Side.CLIENT).quick_call(7, args, {"name": 1 << 40, "other": IteratorRef(9)})
     results = [WireV1(Side.SERVER).quick_return(value) for value in (*args[:7], args[9])]
+    results += [WireV1(Side.SERVER).quick_return(ref) for ref in (ArrayRef(5, (3, 4)), ObjectRef(300, "Thing", "<Thing>"))]  # fmt: skip
+    freed = WireV1(Side.CLIENT).quick_free([(5, 2, 1), (1 << 33, 4, 300)])
     whole = [
         frame_of(Kind.CALL_FUNC, calls),
+        frame_of(Kind.FREE_HANDLES, freed, id=0),
         *(frame_of(Kind.RETURN, result) for result in results),
     ]
     for number in range(4000):
         data = bytearray(whole[number % 2 and random.randrange(len(whole))])
-        kind = Kind.CALL_FUNC if data[0] == Kind.CALL_FUNC else Kind.RETURN
+        kind = Kind(data[0])
         for _ in range(random.randrange(1, 4)):
             data[random.randrange(len(data))] = random.randrange(256)
         reads_the_same(kind, bytes(data[: random.choice((len(data), random.randrange(len(data))))]))
@@ -221,8 +278,8 @@ def test_narrow_limits_are_kept(items) -> None:
 )
 def test_nothing_is_read_beyond_what_has_arrived(start, end) -> None:
     data = memoryview(bytearray(frame_of(Kind.RETURN, b"\x91\x01")))
-    assert quick.unpack_frame(data, 0, len(data), 1, 1, 0, 0, 99, len, len) is not None
-    assert quick.unpack_frame(data, start, end, 1, 1, 0, 0, 99, len, len) is None
+    assert quick.unpack_frame(data, 0, len(data), 1, 1, 0, 0, 99, len, len, None) is not None
+    assert quick.unpack_frame(data, start, end, 1, 1, 0, 0, 99, len, len, None) is None
 
 
 def test_an_error_of_a_hook_that_is_none_of_the_formats_passes_through() -> None:
@@ -231,13 +288,13 @@ def test_an_error_of_a_hook_that_is_none_of_the_formats_passes_through() -> None
 
     data = memoryview(bytearray(frame_of(Kind.RETURN, b"\x91\xd5\x19\x91\x05")))
     with pytest.raises(KeyboardInterrupt):
-        quick.unpack_frame(data, 0, len(data), 1, 1, 0, 0, 99, None, hook)
+        quick.unpack_frame(data, 0, len(data), 1, 1, 0, 0, 99, None, hook, None)
     data.release()  # which raises while somebody still looks into it
 
 
 def test_no_memory_is_kept() -> None:
     args = (1 << 40, "text" * 20, b"data", 0.5, ArrayRef(5), 1j)
-    headers = [msgpack.packb(d) for d in ([[1 << 50, "x" * 50]], ["y" * 40], [1 << 60], [5, ["z"], {"k": 0.5}])]  # fmt: skip
+    headers = [msgpack.packb(d) for d in ([[1 << 50, "x" * 50]], ["y" * 40], [1 << 60], [5, ["z"], {"k": 0.5}], [[1 << 50, 2, 1, 7, 4, 200]])]  # fmt: skip
     frames = [frame_of(kind, header) for kind in SENDER_OF for header in headers]
     codes = {ArrayRef: 25}
 
@@ -245,9 +302,15 @@ def test_no_memory_is_kept() -> None:
         for values in (args, args[:-1], args[:3]):
             quick.pack_call(1 << 33, values, {"name": values[0]}, 4000, codes)
         quick.pack_return("x" * 99, 4000)
+        quick.pack_ref(27, (1 << 40, "name", (1, 2), None), 4000)
+        quick.pack_ref(27, (1, 1 << 80), 4000)
         for data in frames:
-            quick.unpack_frame(memoryview(data), 0, len(data), 1, 1, 0, 0, 4000, struct.pack, None)
-            quick.unpack_frame(memoryview(data), 0, len(data), 1, 1, 0, 0, 4000, None, struct.pack)
+            quick.unpack_frame(
+                memoryview(data), 0, len(data), 1, 1, 0, 0, 4000, struct.pack, None, FreeHandles
+            )
+            quick.unpack_frame(
+                memoryview(data), 0, len(data), 1, 1, 0, 0, 4000, None, struct.pack, None
+            )
 
     for _ in range(50):
         work()

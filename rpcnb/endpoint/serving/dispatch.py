@@ -17,7 +17,7 @@ from rpcnb.core.errors import (
     SessionError,
     describe_exception,
 )
-from rpcnb.core.values import FunctionRef, Handle, TypeCode
+from rpcnb.core.values import TYPE_CODES, FunctionRef, Handle
 from rpcnb.endpoint.handler import PeerDetached
 from rpcnb.endpoint.serving.lanes import Lane
 from rpcnb.endpoint.serving.serve_copies import Downloads, Uploads
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from rpcnb.wire.messages import ShortCall
 
 _RETURNED = CallStatus.RETURN
-_TYPE_CODES = {int(code): code for code in TypeCode}  # an enum's own look-up is Python code
 
 
 class Dispatcher(Serving):
@@ -328,7 +327,7 @@ class Dispatcher(Serving):
         for handle, type_code, count in handles:
             self._functions.pop(handle, None)
             self._beside.pop(handle, None)
-            self.session.free_handle(Handle(handle), _TYPE_CODES[type_code], count)
+            self.session.free_handle(Handle(handle), TYPE_CODES[type_code], count)
 
     def upload_target(self, message: CopyToRemote) -> memoryview:
         """Say where a piece of an upload goes."""
