@@ -40,6 +40,7 @@ Lent: TypeAlias = dict[int, Callable[..., object]]
 NOTHING_LENT: Lent = {}
 """Of calls that are known to lend nothing; never added to."""
 _lent_handles = count(1)
+_PROXIES = Proxy.classes
 
 # Subclasses (IntEnum, StrEnum, …) arrive as what they are made of.
 _PLAIN_BASES: dict[type, Callable[[Any], object]] = {
@@ -61,21 +62,28 @@ def lower_call(
     EncodeError, ImplicitTransferError, InvalidHandle
         An argument cannot cross; a note says which.
     """
-    given = (*args, *kwargs.values())
-    if PLAIN_TYPES.issuperset(map(type, given)):
-        return args, kwargs
+    given = args
+    if kwargs:
+        given = (*args, *kwargs.values())
+        if PLAIN_TYPES.issuperset(map(type, given)):
+            return args, kwargs
     lowered: list[Value] = []
     try:
         for value in given:
-            if type(value) in Proxy.classes:  # as `lower`, without its call: 0.3 µs
+            kind = type(value)
+            if kind in _PROXIES:  # as `lower`, without its call: 0.3 µs
                 lowered.append(value.lowered_for(remote))  # type: ignore[attr-defined] # a Proxy
+            elif kind in PLAIN_TYPES:
+                lowered.append(value)
             else:
                 lowered.append(lower(value, remote, lent))
     except (CodecError, ImplicitTransferError, LookupError) as error:
         place = (*range(len(args)), *kwargs)[len(lowered)]
         error.add_note(f"in argument {place!r} of the call")
         raise
-    named = dict(zip(kwargs, lowered[len(args) :], strict=True)) if kwargs else kwargs
+    if not kwargs:
+        return lowered, kwargs
+    named = dict(zip(kwargs, lowered[len(args) :], strict=True))
     return lowered[: len(args)], named
 
 
@@ -102,7 +110,7 @@ def lower(  # noqa: PLR0911 -- one for each kind of value
     InvalidHandle
         A proxy of another session, or freed.
     """
-    if type(value) in Proxy.classes:
+    if type(value) in _PROXIES:
         lowered: Value = value.lowered_for(remote)  # type: ignore[attr-defined] # a Proxy
         return lowered
     if type(value) in PLAIN_TYPES:

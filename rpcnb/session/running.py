@@ -83,13 +83,11 @@ class Runner:
     def arguments(self, call: Call) -> tuple[Sequence[Any], Mapping[str, Any]]:
         """Return the objects that the arguments of a call name."""
         args, kwargs = call.args, call.kwargs
-        to_object = self._marshaller.to_object
+        to_objects = self._marshaller.to_objects
         if not _PLAIN(map(type, args)):
-            args = [
-                arg if type(arg) in PLAIN_TYPES else to_object(arg, call.call_back) for arg in args
-            ]
+            args = to_objects(args, call.call_back)
         if kwargs and not _PLAIN(map(type, kwargs.values())):
-            kwargs = {name: to_object(arg, call.call_back) for name, arg in kwargs.items()}
+            kwargs = dict(zip(kwargs, to_objects(kwargs.values(), call.call_back), strict=True))
         return args, kwargs
 
     def failure(self, call: Call, error: BaseException) -> Outcome:
