@@ -101,7 +101,8 @@ class Timers:
             self._next().run()
 
     def _next(self) -> Timer:
-        with self._changed:
+        changed = self._changed  # `reset` makes another one
+        with changed:
             while True:
                 self._wakes_at = self._heap[0].when if self._heap else float("inf")
                 pause = self._wakes_at - monotonic()
@@ -109,7 +110,7 @@ class Timers:
                     self._wakes_at = float("-inf")  # awake: looks at the heap again by itself
                     return heapq.heappop(self._heap)
                 # Longer is an error, which would end this thread and every deadline with it.
-                self._changed.wait(min(pause, threading.TIMEOUT_MAX))
+                changed.wait(min(pause, threading.TIMEOUT_MAX))
 
 
 TIMERS = Timers()
