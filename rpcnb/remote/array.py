@@ -187,14 +187,14 @@ class RemoteArray(ArrayMethods, HandleProxy):
         if content is not None:
             return np.frombuffer(content, self._dtype).reshape(self.shape).copy()
         target = np.empty(self.shape, self._dtype)
-        self.engine.settle()
+        self._remote.settle()
         transfer.download(self._remote.session, self.lowered(), self._dtype, target)
         return target
 
     numpy = to_numpy
 
     def _shared_view(self) -> NDArray[Any] | None:
-        self.engine.settle()
+        self._remote.settle()
         ref, session = self.lowered(), self._remote.session
         memory = session.host_memory(ref.handle)
         if memory is None or self.nbytes == 0:
@@ -221,11 +221,12 @@ class RemoteArray(ArrayMethods, HandleProxy):
 
     def fill_from(self, source: NDArray[Any], casting: Casting) -> None:
         """Do as `copy_from`, casting as told."""
-        if not self.writeable:
-            raise ArrayMismatch(f"{self!r} is read-only")
         self._content = None
-        self.engine.settle()
-        transfer.upload(self._remote.session, self.lowered(), self._dtype, source, casting)
+        self._remote.settle()
+        ref = self.lowered()
+        if not ref.writeable:
+            raise ArrayMismatch(f"{self!r} is read-only")
+        transfer.upload(self._remote.session, ref, self._dtype, source, casting)
 
     def copy_to(self, out: NDArray[Any]) -> NDArray[Any]:
         """Download it into an existing host array of the same shape, and return that.
@@ -235,7 +236,7 @@ class RemoteArray(ArrayMethods, HandleProxy):
         ArrayMismatch
             Another shape, or a dtype it cannot be cast to without loss.
         """
-        self.engine.settle()
+        self._remote.settle()
         transfer.download(self._remote.session, self.lowered(), self._dtype, out)
         return out
 
@@ -314,6 +315,10 @@ class RemoteArray(ArrayMethods, HandleProxy):
 
     def lowered(self) -> ArrayRef:
         """Return the ref, once it is there; see `Proxy.lowered`."""
+        owner = self.owner
+        if self._promise is None and not owner.freed:
+            known: ArrayRef = owner.ref  # as below, without its three calls
+            return known
         ref = super().lowered()
         if self._promise is not None:
             ref = self._known()

@@ -65,8 +65,7 @@ class Creation(ABC):
         """
         import numpy as np
 
-        from rpcnb.remote.transfer import raw_bytes
-        from rpcnb.session.dtypes import to_dtype
+        from rpcnb.session.dtypes import raw_bytes, to_dtype
 
         source = np.asarray(x)
         element = source.dtype if dtype is None else np.dtype(dtype)

@@ -13,6 +13,7 @@ import numpy as np
 
 from rpcnb.core.errors import ArrayMismatch
 from rpcnb.core.limits import MIB
+from rpcnb.session.dtypes import raw_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,13 +125,6 @@ def check(
             f"{source_dtype} cannot be cast to {target_dtype} without loss; "
             f"convert first: x.astype({str(target_dtype)!r})"
         )
-
-
-def raw_bytes(array: NDArray[Any]) -> memoryview:
-    """Return the memory of a C-contiguous array; for any dtype, also those buffers do not know."""
-    if array.nbytes == 0:
-        return memoryview(bytearray())
-    return array.reshape(-1).view(np.uint8).data
 
 
 def _piece_nbytes(host: np.dtype[Any], remote: np.dtype[Any]) -> int:

@@ -16,7 +16,7 @@ from rpcnb.core.dtype import DType, element_count
 from rpcnb.core.errors import ArrayMismatch, DeviceError, EncodeError
 from rpcnb.core.limits import DEFAULT_LIMITS
 from rpcnb.session.backend import ArrayBackend, ArrayDescription, c_order_blocks
-from rpcnb.session.dtypes import to_dtype, to_numpy_dtype
+from rpcnb.session.dtypes import raw_bytes, to_dtype, to_numpy_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +36,8 @@ class NumPyBackend(ArrayBackend):
     """
 
     def owns(self, obj: object) -> bool:
+        if type(obj) is np.ndarray:  # most are, and `np.ma` is looked up at length
+            return True
         return isinstance(obj, np.ndarray) and not isinstance(obj, np.ma.MaskedArray)
 
     def describe(self, array: HostArray) -> ArrayDescription:
@@ -88,11 +90,7 @@ class NumPyBackend(ArrayBackend):
     # --- the bytes of an array ------------------------------------------------------------------------
 
     def host_view(self, array: HostArray) -> memoryview | None:
-        if not array.flags.c_contiguous:
-            return None
-        if array.dtype.itemsize == 0:
-            return memoryview(bytearray())
-        return np.asarray(array).reshape(-1).view(np.uint8).data
+        return raw_bytes(array) if array.flags.c_contiguous else None
 
     def read(self, array: HostArray, offset: int, out: memoryview) -> None:
         _check_range(array, offset, out.nbytes)

@@ -1,14 +1,17 @@
-"""NumPy's dtypes as core dtypes, and back."""
+"""NumPy's dtypes as core dtypes, and back; and the bytes of arrays of any of them."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rpcnb.core.dtype import DType, Field, RecordDType, itemsize_of
 from rpcnb.core.errors import DecodeError, EncodeError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _CACHED = 256
 """Dtypes remembered in each direction; a program uses a handful."""
@@ -96,3 +99,15 @@ def _structured(dtype: RecordDType) -> np.dtype[Any]:
             "itemsize": dtype.itemsize,
         }
     )
+
+
+def raw_bytes(array: NDArray[Any]) -> memoryview:
+    """Return the memory of a C-contiguous array as flat bytes; writable where the array is."""
+    if array.nbytes == 0:
+        return memoryview(bytearray())
+    try:
+        return memoryview(array).cast("B")  # type: ignore[arg-type] # in NumPy's stubs from 3.12 on
+    except (
+        ValueError
+    ):  # a dtype that buffers do not know; for others this takes three times as long
+        return np.asarray(array).reshape(-1).view(np.uint8).data

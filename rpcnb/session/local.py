@@ -158,9 +158,13 @@ class LocalSession(LocalCalls):
             self._backend(array).read(array, source.byte_offset, piece)
 
     def host_memory(self, handle: Handle) -> memoryview | None:
-        self._check_open()
+        if self._closed:
+            self._check_open()
         array = self.handles.get(handle, TypeCode.ARRAY)
-        return self._backend(array).host_view(array)
+        for backend in self.backends:  # as `_backend`, without its two calls
+            if backend.owns(array):
+                return backend.host_view(array)
+        return None
 
     def _backend(self, array: object) -> ArrayBackend:
         backend = backend_of(self.backends, array)

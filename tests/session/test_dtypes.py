@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as nps
 
 from rpcnb.core.dtype import Field, RecordDType, itemsize_of
 from rpcnb.core.errors import DecodeError, EncodeError
-from rpcnb.session.dtypes import to_dtype, to_numpy_dtype
+from rpcnb.session.dtypes import raw_bytes, to_dtype, to_numpy_dtype
 
 NUMBERS = [*np.typecodes["AllInteger"], *np.typecodes["AllFloat"], "?"]
 TIMES = ["M8", "m8", "M8[ns]", "m8[25s]", "M8[Y]", "M8[7D]", "m8[as]"]
@@ -122,3 +122,35 @@ def test_any_text_is_a_dtype_or_refused(text: str) -> None:
     except DecodeError:
         return
     assert to_numpy_dtype(to_dtype(dtype)) == dtype
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(6, dtype=">i2").reshape(2, 3),
+        np.array(2.5),
+        np.array(["2026-11-22", "NaT"], "M8[D]"),
+        np.array([(1, 2.5)], [("a", "i1"), ("b", "<f8")]),
+        np.array([(1, "2026-11-22")], [("a", "i1"), ("when", "M8[s]")]),
+        np.array([1 + 2j]),
+        np.array(["text", ""]),
+        np.zeros((3, 0)),
+        np.zeros(3, "V0"),
+        np.zeros(4).view(np.recarray),
+    ],
+    ids=lambda array: str(array.dtype),
+)
+def test_the_bytes_of_an_array_are_its_memory(array) -> None:
+    memory = raw_bytes(array)
+    assert memory.format == "B"
+    assert memory.ndim == 1
+    assert bytes(memory) == array.tobytes()
+    memory[:] = bytes(len(memory))
+    assert array.tobytes() == bytes(array.nbytes)
+
+
+@pytest.mark.parametrize("dtype", ["f8", "M8[s]"])
+def test_the_bytes_of_a_read_only_array_are_read_only(dtype) -> None:
+    array = np.zeros(3, dtype)
+    array.flags.writeable = False
+    assert raw_bytes(array).readonly

@@ -20,8 +20,3 @@ class AskingSession(RPCSession):
     @abstractmethod
     def ask(self, make: Callable[[int], Request]) -> Value:
         """Send the request that `make` makes of its id, and wait for its value."""
-
-    @property
-    @abstractmethod
-    def calls_under_way(self) -> int:
-        """Requests that are not answered yet."""

@@ -13,11 +13,12 @@ from rpcnb.core.answers import expect
 from rpcnb.core.errors import ArrayMismatch, RpcnbError
 from rpcnb.core.events import EVENTS
 from rpcnb.core.values import ArrayRef
+from rpcnb.session.small_copies import MOST
 
 if TYPE_CHECKING:
     from rpcnb.core.values import DenseArray, FunctionRef
-    from rpcnb.endpoint.client.asking import AskingSession
-from rpcnb.session.small_copies import MOST
+    from rpcnb.endpoint.client.client_connection import ClientConnection
+    from rpcnb.session.base import RPCSession
 
 
 class SmallCopies:
@@ -27,8 +28,9 @@ class SmallCopies:
     were given its array.
     """
 
-    def __init__(self, session: AskingSession) -> None:
+    def __init__(self, session: RPCSession, connection: ClientConnection) -> None:
         self._session = session
+        self._connection = connection
         self._functions: dict[str, FunctionRef | None] = {}
 
     def write(self, source: memoryview, target: ArrayRef) -> bool:
@@ -60,7 +62,7 @@ class SmallCopies:
         return expect(array, ArrayRef, "an array")
 
     def _suited(self, name: str, nbytes: int) -> FunctionRef | None:
-        if not 0 < nbytes <= MOST or self._session.calls_under_way or EVENTS.subscriptions:
+        if not 0 < nbytes <= MOST or self._connection.requests_under_way or EVENTS.subscriptions:
             return None
         if name not in self._functions:
             try:

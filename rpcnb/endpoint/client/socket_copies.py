@@ -41,11 +41,6 @@ class SocketCopies(AskingSession):
     _waiter: Waiter
     _small: SmallCopies
 
-    @property
-    def calls_under_way(self) -> int:
-        """Requests that are not answered yet."""
-        return self._connection.requests_under_way
-
     def copy_to_remote(self, source: HostBuffer, target: ArrayRef, nbytes: int) -> None:
         """Send bytes straight from `source`; calls that use the array finish first."""
         view = transfer.host_view(source, nbytes)

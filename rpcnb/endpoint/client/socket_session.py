@@ -112,9 +112,9 @@ class SocketSession(SocketCopies, KillingSession, RelayingSession):
         self._devices: dict[Device, DeviceAPI] = {}
         self._shield = InterruptShield()
         self._calls = 0
-        self._small = SmallCopies(self)
         self.memory = SharedMemory(self, transport.peer_address)
         self._connection = ClientConnection(transport, protocol, self, self._released)
+        self._small = SmallCopies(self, self._connection)
         if reach is not None:
             self._connection.recovery = Comeback(self._connection, reach, self._tell)
             if is_worthwhile(transport.peer_address):
