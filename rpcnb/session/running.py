@@ -68,8 +68,10 @@ class Runner:
             if call.stop_status is not None:
                 return call.stop_status, None
             args, kwargs = call.args, call.kwargs
-            if kwargs or not _PLAIN(map(type, args)):  # else they are what they are
+            if kwargs:
                 args, kwargs = self.arguments(call)
+            elif not _PLAIN(map(type, args)):  # else they are what they are
+                args = self._marshaller.to_objects(args, call.call_back)
             result = gate.run(call.function, args, kwargs)
             if type(result) not in PLAIN_TYPES:
                 result = self._marshaller.to_value(result)
