@@ -174,7 +174,7 @@ def share(*, wanted: bool) -> None:
 
 
 def connecting(server: dict[str, Any], number: int) -> Figures:
-    """Time `rpcnb.connect`, which asks for the list of functions, too."""
+    """Time `rpcnb.connect`."""
     times = []
     for _ in range(number):
         began = perf_counter_ns()
