@@ -94,66 +94,74 @@ say(echo(7), echo(8))
     assert client.end() == ""
 
 
-STORM = """
-presses = {presses}
+PRESSED = """
+from collections import Counter
+def under_presses(work, *, presses, longest, seed):
+    # Work until all presses of Ctrl-C came, each up to `longest` seconds after the one before;
+    # count what left the work. The first waits for it: in Thread.start() it would end the program.
+    main, at_work, over = threading.main_thread().ident, threading.Event(), threading.Event()
+    def press():
+        numbers = random.Random(seed)
+        at_work.wait()
+        for _ in range(presses):
+            time.sleep(numbers.random() * longest)
+            signal.pthread_kill(main, signal.SIGINT)
+        over.set()
+    left = Counter()
+    thread = threading.Thread(target=press)
+    thread.start()
+    while thread.is_alive():
+        try:
+            at_work.set()
+            while not over.is_set():
+                work()
+            thread.join()
+        except (KeyboardInterrupt, RemoteInterrupted) as error:
+            left[type(error).__name__] += 1
+    return left
+"""
+
+STORM = (
+    PRESSED
+    + """
 names = ["t.echo", "t.double", "t.negate"]
 functions = [remote(name) for name in names]
 expected = [lambda n: n, lambda n: 2 * n, lambda n: -n]
 nap = remote("t.sleep")
-main = threading.main_thread().ident
-over = threading.Event()
-def press():
-    numbers = random.Random({seed})
-    for _ in range(presses):
-        time.sleep(numbers.random() * 0.012)
-        signal.pthread_kill(main, signal.SIGINT)
-    over.set()
-ends = dict(own=0, interrupted=0, plain=0, other=[], wrong=[])
+ends = dict(own=0, other=[], wrong=[])
 n = 0
-def calls():
+def call():
     global n
-    while not over.is_set():
-        n += 1
-        which = n % 4
-        try:
-            if which == 3:
-                nap(0.004)
-                continue
-            answer = functions[which](n)
-        except RemoteInterrupted:
-            ends["interrupted"] += 1
-        except Exception as error:
-            ends["other"].append(repr(error))
-            over.set()
-        else:
-            if answer == expected[which](n):
-                ends["own"] += 1
-            else:
-                ends["wrong"].append([names[which], n, answer])
-thread = threading.Thread(target=press)
-thread.start()
-while not over.is_set():
+    n += 1
+    which = n % 4
     try:
-        calls()
-    except KeyboardInterrupt:  # between two calls
-        ends["plain"] += 1
-while thread.is_alive():
-    try:
-        thread.join()
-    except KeyboardInterrupt:
-        pass
-say(ends, session.statistics()["calls_in_flight"], functions[0](5))
+        if which == 3:
+            nap(0.004)
+            return
+        answer = functions[which](n)
+    except RemoteInterrupted:
+        raise
+    except Exception as error:
+        ends["other"].append(repr(error))
+        return
+    if answer == expected[which](n):
+        ends["own"] += 1
+    else:
+        ends["wrong"].append([names[which], n, answer])
+left = under_presses(call, presses={presses}, longest=0.012, seed={presses})
+say(ends | left, session.statistics()["calls_in_flight"], functions[0](5))
 """
+)
 
 
 def storm(server, presses: int) -> None:
-    client = server.client(STORM.format(presses=presses, seed=presses))
+    client = server.client(STORM.format(presses=presses))
     ends, in_flight, last = client.hear()
     assert client.end() == ""
     report = f"{presses} interrupts: {ends}"
     assert ends["wrong"] == [], report
     assert ends["other"] == [], report
-    assert ends["interrupted"] > presses // 10, report
+    assert ends["RemoteInterrupted"] > presses // 10, report
     assert ends["own"] > 0, report
     assert (in_flight, last) == (0, 5), report
 
@@ -234,39 +242,21 @@ say([echo(n) for n in (11, 12, 13)], session.statistics()["calls_in_flight"])
 
 
 def test_interrupts_while_calls_are_submitted_lose_none(server) -> None:
-    client = server.client("""
+    client = server.client(
+        PRESSED
+        + """
 ref = session.get_function("t.echo")
-main = threading.main_thread().ident
-over = threading.Event()
-def press():
-    numbers = random.Random(3)
-    for _ in range(100):
-        time.sleep(numbers.random() * 0.004)
-        signal.pthread_kill(main, signal.SIGINT)
-    over.set()
 ends, n = {}, 0
-def submit_each():
-    global n
-    while not over.is_set():
-        n += 1
-        session.async_call_func(ref, (n,), {}, Keep(n))
-        if n % 100 == 0:
-            session.ping(20)
 class Keep:
     def __init__(self, number): self.number = number
     def __call__(self, status, value): ends.setdefault(self.number, []).append([status.name, value])
-thread = threading.Thread(target=press)
-thread.start()
-while not over.is_set():
-    try:
-        submit_each()
-    except KeyboardInterrupt:
-        pass
-while thread.is_alive():
-    try:
-        thread.join()
-    except KeyboardInterrupt:
-        pass
+def submit():
+    global n
+    n += 1
+    session.async_call_func(ref, (n,), {}, Keep(n))
+    if n % 100 == 0:
+        session.ping(20)
+under_presses(submit, presses=100, longest=0.004, seed=3)
 echo = remote("t.echo")
 echo(0)
 wrong = [
@@ -274,7 +264,8 @@ wrong = [
     if len(v) != 1 or v[0] not in (["RETURN", k], ["CANCELLED", None])
 ]
 say(wrong, session.statistics()["calls_in_flight"], len(ends))
-""")
+"""
+    )
     wrong, in_flight, count = client.hear()
     assert client.end() == ""
     assert wrong == []
@@ -287,7 +278,9 @@ def wait_a_little(seconds: float = 0.3) -> None:
     threading.Event().wait(seconds)
 
 
-HANDLES = """
+HANDLES = (
+    PRESSED
+    + """
 import gc
 import numpy as np
 from rpcnb.remote.client import Remote
@@ -301,38 +294,19 @@ def some():
     return (checksum(one), array.to_numpy().tolist(), copy.to_numpy().tolist())
 expected = some()
 before = ask()["handles"]
-main = threading.main_thread().ident
-over = threading.Event()
-def press():
-    numbers = random.Random(5)
-    for _ in range({presses}):
-        time.sleep(numbers.random() * 0.004)
-        signal.pthread_kill(main, signal.SIGINT)
-    over.set()
-hits, rounds, wrong = 0, 0, []
-def rounds_of_it():
+rounds, wrong = 0, []
+def round_of_it():
     global rounds
-    while not over.is_set():
-        found = some()
-        rounds += 1
-        if found != expected:
-            wrong.append(repr(found))
-thread = threading.Thread(target=press)
-thread.start()
-while not over.is_set():
-    try:
-        rounds_of_it()
-    except (KeyboardInterrupt, RemoteInterrupted):
-        hits += 1
-while thread.is_alive():
-    try:
-        thread.join()
-    except KeyboardInterrupt:
-        pass
+    found = some()
+    rounds += 1
+    if found != expected:
+        wrong.append(repr(found))
+hits = under_presses(round_of_it, presses={presses}, longest=0.004, seed=5).total()
 gc.collect()
 lab.arrays.settle()
 say(hits, rounds, wrong, ask()["handles"] - before)
 """
+)
 
 
 @pytest.mark.untraced
