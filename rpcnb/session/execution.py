@@ -53,6 +53,24 @@ class Call(CallContext, RunningCall):
         self._timers: tuple[Timer, ...] = ()
         self._watched = False
 
+    def renew(self, call_id: int, name: str, observer: CallObserver) -> bool:
+        """Become another call of the same session, on the same thread, as if it was made just now.
+
+        For who has the only reference. False, and nothing is done, where more has happened to it than
+        that it ran and ended: no field but these says so first.
+        """
+        if (
+            self._announced
+            or self._next_report  # progress: also that of a thread that has outlived the call
+            or self._timers
+            or self.stop_status is not None
+            or self.text is not None
+        ):
+            return False
+        self.id, self.name, self.observer = call_id, name, observer
+        self.ended = False
+        return True
+
     def cancel(self) -> None:
         self.stop(CallStatus.CANCELLED)
 
@@ -86,8 +104,11 @@ class Call(CallContext, RunningCall):
                 self._timers = (*self._timers, timer)
         elif EVENTS.subscriptions:
             self.announce()
+        gate = self.gate
+        if gate is not None and outer is None:
+            return gate  # that of the call that this one was before: see `renew`
         if interrupter is not None and interrupter.thread == get_ident():
-            gate: Gate = SignalGate(interrupter, outer)
+            gate = SignalGate(interrupter, outer)
         else:
             gate = ThreadGate(outer)
         self.gate = gate

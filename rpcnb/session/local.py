@@ -117,6 +117,7 @@ class LocalSession(LocalCalls):
         self._loop = LoopThread(f"rpcnb-{name}-loop")
         self._numbers = count(1)
         self._calls: dict[int, Call] = {}
+        self._spare: Call | None = None
         self._made = 0
         self._bad_frees = 0
         self._lock = threading.Lock()

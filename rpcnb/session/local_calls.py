@@ -10,10 +10,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from functools import partial
 from inspect import CO_COROUTINE, iscoroutinefunction
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any, cast
 
 from rpcnb.core.errors import InvalidHandle, RemoteInterrupted
 from rpcnb.core.events import EVENTS, CallPhase
+from rpcnb.core.reuse import UNSHARED
 from rpcnb.core.values import TypeCode
 from rpcnb.session.base import CallStatus, RPCSession, raise_or_return
 from rpcnb.session.calls import CURRENT_CALL
@@ -53,6 +55,8 @@ class LocalCalls(RPCSession):
     _numbers: Iterator[int]
     _run: Callable[[Call], Outcome]
     _runner: Runner
+    _spare: Call | None
+    """Of the default stream: a call that has ended."""
 
     @abstractmethod
     def _check_open(self) -> None:
@@ -127,7 +131,7 @@ class LocalCalls(RPCSession):
         function = self.handles.find(func.handle, _FUNCTION)
         if function is None or self._closed or self.streams.in_use or not stream.take():
             return None
-        call = self._new_call(func, args, kwargs, observer)
+        call = self._new_call(func, args, kwargs, observer, again=True)
         try:
             call.function = function
             observer.begun(call)
@@ -138,6 +142,10 @@ class LocalCalls(RPCSession):
         finally:
             _set_current(None)  # as it was: the stream was idle
             del self._calls[call.id]
+            # It may be used again: what it was about is not kept until then.
+            call.observer, call.function = NO_OBSERVER, _nothing
+            call.args, call.kwargs = (), _NO_KWARGS
+            self._spare = call
             stream.release()
 
     def cancel_call(self, call: int) -> None:
@@ -160,9 +168,24 @@ class LocalCalls(RPCSession):
         args: Sequence[Value],
         kwargs: Mapping[str, Value] | None,
         observer: CallObserver,
+        *,
+        again: bool = False,
     ) -> Call:
+        """Return a call that is in the table; with `again`, perhaps one that has ended.
+
+        That is for who has the default stream, and spares making three objects: see `rpcnb.core.reuse`.
+        """
         number = self._made = next(self._numbers)
-        call = self._calls[number] = Call(number, func.info.name, observer, self._index)
+        call = None
+        if again:
+            call, self._spare = self._spare, None
+        if (
+            call is None
+            or getrefcount(call) != UNSHARED
+            or not call.renew(number, func.info.name, observer)
+        ):
+            call = Call(number, func.info.name, observer, self._index)
+        self._calls[number] = call
         call.args = args
         call.kwargs = kwargs or _NO_KWARGS
         if EVENTS.subscriptions:
@@ -253,6 +276,10 @@ class LocalCalls(RPCSession):
         call.stopper = self._loop.start(main)
         if call.stop_status is not None:
             call.stopper()
+
+
+def _nothing() -> None:
+    """Stand in for the function of a call that has ended."""
 
 
 def _is_coroutine_function(function: Callable[..., Any]) -> bool:

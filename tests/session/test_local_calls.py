@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING, Self
 
 import pytest
@@ -14,6 +15,7 @@ from rpcnb.core.errors import DeviceError
 from rpcnb.core.events import EVENTS, CallChanged, CallPhase
 from rpcnb.core.values import TypeCode
 from rpcnb.session.base import CallStatus
+from rpcnb.session.calls import CURRENT_CALL
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.interrupts import SignalInterrupter
 from rpcnb.session.local import LocalSession
@@ -24,6 +26,8 @@ from rpcnb.testing.session_functions import _BOARD, register_all
 
 if TYPE_CHECKING:
     from rpcnb.core.values import FunctionRef
+    from rpcnb.session.calls import CallContext
+    from rpcnb.session.execution import Call
 
 WAIT = 20.0
 
@@ -130,6 +134,85 @@ def test_a_call_at_once_ends_as_any_other(registry) -> None:
         status, info = worker.session.call_at_once(fail, ("ValueError", "no"), {}, CallObserver())
         assert (status, info.type_name) == (CallStatus.EXCEPTION, "ValueError")
         assert worker.stream.idle
+
+
+class Reports(CallObserver):
+    """Keeps what a call reports, and notices by itself when it takes long."""
+
+    started_after = None
+
+    def __init__(self) -> None:
+        self.done: list[float] = []
+
+    def progress(self, done: float, total: float | None, description: str) -> None:
+        self.done.append(done)
+
+
+def test_calls_at_once_use_one_object_as_long_as_nobody_else_has_it(registry) -> None:
+    def note() -> None:
+        used.append(id(CURRENT_CALL.get()))
+
+    def keep() -> None:
+        note()
+        kept.append(CURRENT_CALL.get())
+
+    used: list[int] = []
+    kept: list[CallContext | None] = []
+    with Worker(registry) as worker:
+        refs = [look_up(worker.session, function) for function in (note, keep)]
+        for which in (0, 0, 1, 0, 0):
+            outcome = worker.session.call_at_once(refs[which], (), {}, Reports())
+            assert outcome == (CallStatus.RETURN, None)
+    assert used[0] == used[1] == used[2]
+    assert used[3] == used[4] != used[2], "kept by a function: it is not used again"
+    assert worker.session.statistics()["calls"] == 5
+
+
+def test_who_keeps_a_call_neither_reports_for_the_next_ones_nor_stops_them(registry) -> None:
+    def keep() -> None:
+        kept.append(CURRENT_CALL.get())
+
+    def disturb(which: int) -> int:
+        kept[which].progress(1.0, None, "")
+        kept[which].stop(CallStatus.CANCELLED)
+        return which
+
+    kept: list[Call] = []
+    observers = [Reports() for _ in range(20)]
+    with Worker(registry) as worker:
+        keeping, disturbing = (look_up(worker.session, function) for function in (keep, disturb))
+        for number, observer in enumerate(observers):
+            if number % 2:
+                outcome = worker.session.call_at_once(disturbing, (number // 2,), {}, observer)
+                assert outcome == (CallStatus.RETURN, number // 2)
+            else:
+                worker.session.call_at_once(keeping, (), {}, observer)
+    assert [observer.done for observer in observers] == [[]] * 20
+
+
+def test_the_last_call_keeps_nothing_alive(registry) -> None:
+    class Thing:
+        pass
+
+    def closed_over(thing: Thing):
+        def lend() -> None:
+            assert thing
+
+        return lend
+
+    thing = Thing()
+    gone = weakref.ref(thing)
+    lend = closed_over(thing)
+    with Worker(registry) as worker:
+        observer = Reports()
+        unobserved = weakref.ref(observer)
+        ref = look_up(worker.session, lend)
+        worker.session.call_at_once(ref, (), {}, observer)
+        worker.session.free_handle(ref.handle, TypeCode.FUNCTION)
+        registry.remove("lend")
+        del lend, thing, observer
+        assert gone() is None
+        assert unobserved() is None
 
 
 def test_what_would_have_to_wait_is_not_called_at_once(registry) -> None:

@@ -7,6 +7,7 @@ gateway, and sessions chain.
 from __future__ import annotations
 
 import traceback
+from sys import getrefcount
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from rpcnb.core.errors import (
     SessionError,
     describe_exception,
 )
+from rpcnb.core.reuse import UNSHARED
 from rpcnb.core.values import TYPE_CODES, FunctionRef, Handle
 from rpcnb.endpoint.handler import PeerDetached
 from rpcnb.endpoint.serving.lanes import Lane
@@ -80,6 +82,8 @@ class Dispatcher(Serving):
         self.is_local = session.is_local_session()
         self._usual = NoticedCall if self.is_local else ServedCall
         self.calls = ServedCalls()
+        self._spare: ServedCall | None = None
+        """Of the thread that runs short calls: one that has ended."""
         self.closed_by: Exception | None = None
         self.on_end: Callable[[], None] = _nothing
         """Told that the connection has ended, and running calls were asked to stop."""
@@ -185,19 +189,23 @@ class Dispatcher(Serving):
     def run_short(self, call: ShortCall) -> None:
         """Serve a call of the default stream on its thread: at once, unless that is busy."""
         number, handle, args, kwargs = call
-        usual, calls = self._usual, self.calls
-        served = calls[number] = usual(self, number)
+        calls = self.calls
+        served, self._spare = self._spare, None
+        if served is None or getrefcount(served) != UNSHARED or not served.renew(number):
+            served = self._usual(self, number)
+        calls[number] = served
         if calls.missed:
-            self.calls.came(number)
+            calls.came(number)
         if self.connection.being_read():
-            self.calls.watch()
+            calls.watch()
         function = self._functions.get(handle) or self._function(handle)
         outcome = self.session.call_at_once(function, args, kwargs, served)
         if outcome is None:
             self._start(CallFunc(*call))
             return
         served.running = ENDED_CALL
-        del self.calls[number]
+        del calls[number]
+        self._spare = served
         status, value = outcome
         if status is _RETURNED:
             self._return(number, value)

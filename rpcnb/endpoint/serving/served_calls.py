@@ -35,6 +35,13 @@ class ServedCall(CallObserver):
         self._announced = False
         self._cancelled = False
 
+    def renew(self, request: int) -> bool:
+        """Become another call of the same peer's, as `Call.renew` does in the session."""
+        if self._announced or self._cancelled:
+            return False
+        self._request = request
+        return True
+
     def begun(self, call: RunningCall) -> None:
         """Know what to cancel; it may have been asked for already."""
         self.running = call

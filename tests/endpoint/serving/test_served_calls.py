@@ -4,6 +4,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, strategies as st
 
 from rpcnb.endpoint.serving.served_calls import (
     REMEMBERED_STOPS,
@@ -11,7 +12,7 @@ from rpcnb.endpoint.serving.served_calls import (
     ServedCall,
     ServedCalls,
 )
-from rpcnb.session.observer import RunningCall
+from rpcnb.session.observer import ENDED_CALL, RunningCall
 
 if TYPE_CHECKING:
     from rpcnb.wire.messages import Message
@@ -86,3 +87,34 @@ def test_calls_that_began_while_another_thread_read_are_announced_once(calls, se
     assert [(type(m).__name__, m.id) for m in sent.messages] == [("Started", 1)], (
         "a call of another stream may still wait there"
     )
+
+
+def announce(call: ServedCall) -> None:
+    call.started()
+
+
+def stop(call: ServedCall) -> None:
+    call.cancel()
+
+
+def begin_and_end(call: ServedCall) -> None:
+    call.begun(Stoppable())
+    call.running = ENDED_CALL
+
+
+def report(call: ServedCall) -> None:
+    call.progress(1.0, 2.0, "half")
+    call.output("stdout", "text")
+
+
+@pytest.mark.parametrize("kind", [ServedCall, NoticedCall])
+@given(events=st.lists(st.sampled_from([announce, stop, begin_and_end, report]), max_size=4))
+def test_a_call_that_is_used_again_is_as_a_new_one(kind, events) -> None:
+    sent = Sent()
+    call = kind(sent, 1)
+    for event in events:
+        event(call)
+    renewed = call.renew(2)
+    assert renewed == {begin_and_end, report}.issuperset(events)
+    if renewed:
+        assert vars(call) == vars(kind(sent, 2))

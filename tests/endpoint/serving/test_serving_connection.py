@@ -15,7 +15,9 @@ from rpcnb.endpoint.serving.due import DueQueue
 from rpcnb.endpoint.serving.gate import GatedDispatcher
 from rpcnb.endpoint.serving.serving_connection import ServingConnection
 from rpcnb.session.base import CallStatus
+from rpcnb.session.calls import CURRENT_CALL
 from rpcnb.session.local import LocalSession
+from rpcnb.session.observer import CallObserver
 from rpcnb.session.streams import PumpedStream
 from rpcnb.transport.memory import memory_pair
 from rpcnb.wire.handshake import Agreement, Intent
@@ -177,6 +179,40 @@ def test_each_call_of_a_narrowed_client_comes_to_the_gate(registry) -> None:
         worker.client.shutdown()
         worker.thread.join(WAIT)
         worker.session.shutdown()
+
+
+class Reports(CallObserver):
+    def __init__(self) -> None:
+        self.done: list[float] = []
+
+    def progress(self, done: float, total: float | None, description: str) -> None:
+        self.done.append(done)
+
+
+def test_who_keeps_a_served_call_neither_reports_for_the_next_ones_nor_stops_them(
+    worker, registry
+) -> None:
+    def keep() -> None:
+        kept.append(CURRENT_CALL.get().observer)
+
+    def disturb() -> str:
+        for served in kept:
+            served.progress(1.0, None, "")
+            served.cancel()
+        return "undisturbed"
+
+    kept: list[CallObserver] = []
+    registry.add("t.keep", keep)
+    registry.add("t.disturb", disturb)
+    functions = [worker.client.get_function(name) for name in ("t.keep", "t.disturb")]
+    observers = [Reports() for _ in range(20)]
+    values = [
+        worker.client.call_func(functions[number % 2], (), observer=observer)
+        for number, observer in enumerate(observers)
+    ]
+    assert values == [None, "undisturbed"] * 10
+    assert len(set(map(id, kept))) == 10
+    assert [observer.done for observer in observers] == [[]] * 20
 
 
 class Passing(LocalSession):
