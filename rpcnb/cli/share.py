@@ -53,7 +53,7 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the link."""
-    from rpcnb.endpoint.credentials import narrowed, share_caveats
+    from rpcnb.endpoint.share_links import narrowed, share_caveats
 
     info = find_server(args)
     try:

@@ -1,20 +1,21 @@
 """Frozen records: ``@frozen`` in place of ``@dataclass(frozen=True, slots=True)``.
 
 `dataclasses` compiles seven methods for each class while it is imported, 0.4 ms: with forty classes that
-was a quarter of what a client's imports took. Here all classes share their methods, save ``__init__``,
-which is compiled (0.4 ms) when a few objects have been made: most classes of a client never come so far.
+was a quarter of what a client's imports took. Here all classes share their methods. What `dataclasses` itself
+makes, an ``__init__`` and what it knows of the fields, is made of a class when a few objects have been, or
+somebody asks: most classes of a client never come so far.
 To `dataclasses.replace`, `asdict` and `fields`, to ``match`` and to type checkers they are dataclasses.
 """
 
 from __future__ import annotations
 
-from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
+from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
-_uncompiled: set[type] = set()
-"""Classes of which few objects have been made so far."""
+_incomplete: dict[type, dict[str, Any]] = {}
+"""Classes of which few objects have been made so far, and their fields' defaults: see `_defaults_of`."""
 FEW = 8
 """Objects of a class that are made before its ``__init__`` is compiled; each takes 2 µs longer."""
 
@@ -26,8 +27,8 @@ def frozen(cls: type[T]) -> type[T]:
     Fields are for ``__init__``, comparison and hash, all of them. ``repr=False`` hides one, ``default`` and
     `default_factory` work as in `dataclasses`.
     """
-    cls = dataclass(init=False, repr=False, eq=False, slots=True)(cls)
-    names = [each.name for each in fields(cls)]  # type: ignore[arg-type]
+    defaults = _defaults_of(cls)
+    names = tuple(defaults)
     values = attrgetter(*names) if names else type  # without fields all are equal
     left = FEW
 
@@ -36,57 +37,94 @@ def frozen(cls: type[T]) -> type[T]:
         left -= 1
         given = dict(zip(names, args, strict=False), **kwargs)
         fits = len(given) == len(args) + len(kwargs)
-        if left < 0 or not fits or not _filled(self, given):
-            _compile_init(cls)  # which also has the words for what does not fit
-            cls.__init__(self, *args, **kwargs)
+        if left < 0 or not fits or not _filled(self, defaults, given):
+            _complete(made)  # which also has the words for what does not fit
+            made.__init__(self, *args, **kwargs)
 
     def __eq__(self: object, other: object) -> bool:  # noqa: N807
-        return values(self) == values(other) if type(other) is cls else NotImplemented
+        return values(self) == values(other) if type(other) is made else NotImplemented
 
     def __hash__(self: object) -> int:  # noqa: N807
         return hash(values(self))
 
-    for function in (__init__, __eq__, __hash__, __repr__, __setattr__, __delattr__):
-        if function.__name__ not in cls.__dict__:  # as in `dataclasses`, its own comes first
-            setattr(cls, function.__name__, function)
-    _uncompiled.add(cls)
-    return cls
+    shared = (__init__, __eq__, __hash__, __repr__, __setattr__, __delattr__, __replace__)
+    own = {name: thing for name, thing in vars(cls).items() if name not in _LEFT_OUT}
+    if own.get("__hash__") is None:  # what Python says of a class with its own ``__eq__``
+        own.pop("__hash__", None)
+    kind: Any = type(cls)
+    made = kind(  # another class: slots are given when it is made
+        cls.__name__,
+        cls.__bases__,
+        {function.__name__: function for function in shared}  # its own come first
+        | {name: thing for name, thing in own.items() if name not in defaults}
+        | {
+            "__slots__": names,
+            "__match_args__": names,
+            "__qualname__": cls.__qualname__,
+            "__dataclass_fields__": _Unknown(),
+        },
+    )
+    _incomplete[made] = defaults
+    return made  # type: ignore[no-any-return] # to its users it is the same
+
+
+_LEFT_OUT = {"__dict__", "__weakref__"}
+"""What a class has that was made without slots."""
+
+
+class _Unknown:
+    """Stands where `dataclasses` looks for the fields of a class, until it does."""
+
+    def __get__(self, made: object, cls: Any) -> dict[str, Field[Any]]:
+        _complete(cls)
+        known: dict[str, Field[Any]] = cls.__dataclass_fields__
+        return known
 
 
 def compile_all() -> None:
     """Compile what is not yet: for a process whose forks shall not do so each."""
-    for cls in tuple(_uncompiled):
-        _compile_init(cls)
+    for cls in tuple(_incomplete):
+        _complete(cls)
 
 
-def _filled(made: Any, given: dict[str, Any]) -> bool:
+def _defaults_of(cls: type) -> dict[str, Any]:
+    """Return the fields of a class: the default of each, what `field` made, or `MISSING`."""
+    return {name: vars(cls).get(name, MISSING) for name in cls.__annotations__}
+
+
+def _filled(made: object, defaults: dict[str, Any], given: dict[str, Any]) -> bool:
     """Set the fields of a new object; False where something is missing, or is no field's."""
-    for each in fields(made):
-        if each.name in given:
-            value = given.pop(each.name)
-        elif each.default is not MISSING:
-            value = each.default
-        elif each.default_factory is not MISSING:
-            value = each.default_factory()
-        else:
+    for name, default in defaults.items():
+        value = given.pop(name) if name in given else _made_of(default)
+        if value is MISSING:
             return False
-        object.__setattr__(made, each.name, value)
+        object.__setattr__(made, name, value)
     return not given
 
 
-def _compile_init(cls: Any) -> None:
-    """Give a class the ``__init__`` that `dataclasses` makes for another with the same fields."""
-    given: dict[str, Any] = {
-        "__annotations__": {each.name: each.type for each in fields(cls)},
+def _made_of(default: Any) -> Any:
+    if type(default) is not Field:
+        return default
+    return default.default if default.default_factory is MISSING else default.default_factory()
+
+
+def _complete(cls: Any) -> None:
+    """Give a class the ``__init__`` and the fields that `dataclasses` makes for another that is like it."""
+    defaults = _incomplete.get(cls)
+    if defaults is None:
+        return
+    content: dict[str, Any] = {
+        "__annotations__": dict(cls.__annotations__),
         "__doc__": "With the same fields.",
         "__module__": cls.__module__,
         "__qualname__": cls.__qualname__,
     }
-    for each in fields(cls):
-        given[each.name] = field(default=each.default, default_factory=each.default_factory)
-    twin: Any = type(cls.__name__, (), given)
-    cls.__init__ = dataclass(repr=False, eq=False, frozen=True)(twin).__init__
-    _uncompiled.discard(cls)
+    content |= {name: value for name, value in defaults.items() if value is not MISSING}
+    twin: Any = dataclass(repr=False, eq=False, frozen=True)(type(cls.__name__, (), content))
+    cls.__init__, cls.__dataclass_fields__ = twin.__init__, twin.__dataclass_fields__
+    _incomplete.pop(
+        cls, None
+    )  # last: another thread may be at it, too, and needs what is set by then
 
 
 def __repr__(self: Any) -> str:  # noqa: N807
@@ -100,3 +138,7 @@ def __setattr__(self: object, name: str, value: object) -> None:  # noqa: ARG001
 
 def __delattr__(self: object, name: str) -> None:  # noqa: ARG001, N807
     raise FrozenInstanceError(f"cannot delete field {name!r}")
+
+
+def __replace__(self: Any, /, **changes: object) -> Any:  # noqa: N807 -- of `copy.replace`
+    return replace(self, **changes)

@@ -7,7 +7,7 @@ administration, which has a key of its own. A share link carries caveats, as tex
 
 Each can only take away, in any order and any number: so whoever holds a link may narrow it further
 and give it away, and nobody can widen one (the keys that belong to them form a chain, see
-`rpcnb.endpoint.credentials.derived`). A caveat that is not understood makes the whole link useless.
+`rpcnb.endpoint.share_links.derived`). A caveat that is not understood makes the whole link useless.
 """
 
 from __future__ import annotations

@@ -53,6 +53,10 @@ class Parameter:
     """As written over there."""
 
 
+RESERVED = "rpcnb."
+"""Prefix of the functions that every session offers by itself."""
+
+
 @frozen
 class FunctionInfo:
     """What is known about a function without calling it."""

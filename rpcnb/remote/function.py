@@ -6,12 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rpcnb.core.errors import EncodeError, InvalidHandle
-from rpcnb.core.values import PLAIN_TYPES, FunctionInfo, FunctionRef
+from rpcnb.core.values import PLAIN_TYPES, RESERVED, FunctionInfo, FunctionRef
 from rpcnb.remote.observer import BlockingObserver
 from rpcnb.remote.output import give_warnings
 from rpcnb.remote.proxy import HandleProxy
 from rpcnb.remote.wrap import NOTHING_LENT, Lent, lift, lower_call
-from rpcnb.session.functions import RESERVED, signature_of
 from rpcnb.session.observer import DEFAULT_OPTIONS, CallOptions
 
 if TYPE_CHECKING:
@@ -87,6 +86,8 @@ class RemoteFunction(HandleProxy):
 
     @property
     def __signature__(self) -> inspect.Signature:
+        from rpcnb.session.functions import signature_of  # with the roles, a millisecond to import
+
         try:
             return signature_of(self.info)
         except ValueError as error:  # what inspect expects where there is none

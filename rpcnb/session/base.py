@@ -32,12 +32,12 @@ from rpcnb.core.errors import (
     rebuild_exception,
 )
 from rpcnb.core.events import SessionState
-from rpcnb.core.roles import Role
 from rpcnb.session.observer import DEFAULT_OPTIONS, ENDED_CALL, NO_OBSERVER
 from rpcnb.session.table import SESSION_TABLE
 
 if TYPE_CHECKING:
     from rpcnb.core.device import Device
+    from rpcnb.core.roles import Role
     from rpcnb.core.values import (
         ArrayRef,
         DenseArray,
@@ -108,6 +108,8 @@ class RPCSession(ABC):
 
     def role_of(self, name: str) -> Role:  # noqa: ARG002 -- the contract of those who know roles
         """Return the least role that may call a registered function, whether there is one or not."""
+        from rpcnb.core.roles import Role  # those who serve know it; a client need not
+
         return Role.EXECUTOR
 
     @abstractmethod

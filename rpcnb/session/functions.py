@@ -10,12 +10,10 @@ from reprlib import Repr
 from typing import Any, TypeVar, overload
 
 from rpcnb.core.roles import Role
-from rpcnb.core.values import FunctionInfo, Parameter
+from rpcnb.core.values import RESERVED, FunctionInfo, Parameter
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-RESERVED = "rpcnb."
-"""Prefix of the functions that every session offers by itself."""
 _NAME = re.compile(r"[a-z_A-Z][\w.]{0,127}", re.ASCII)
 _DOC_LENGTH = 8192
 _TEXT_LENGTH = 200

@@ -24,14 +24,14 @@ from rpcnb.core.errors import (
 )
 from rpcnb.core.events import SessionState
 from rpcnb.core.limits import DEFAULT_LIMITS, Limits
-from rpcnb.core.values import TYPE_CODES, FunctionRef, Handle, TypeCode
+from rpcnb.core.values import RESERVED, TYPE_CODES, FunctionRef, Handle, TypeCode
 from rpcnb.session.backend import backend_of, held_nbytes
 from rpcnb.session.base import CallCallback, CallStatus, HostBuffer
 from rpcnb.session.builtins import resident_bytes, session_functions
 from rpcnb.session.coroutines import LoopThread
 from rpcnb.session.cpu import NumPyBackend
 from rpcnb.session.execution import Call, tell
-from rpcnb.session.functions import REGISTRY, RESERVED, FunctionRegistry, describe_function
+from rpcnb.session.functions import REGISTRY, FunctionRegistry, describe_function
 from rpcnb.session.handles import HandleTable
 from rpcnb.session.local_calls import LocalCalls
 from rpcnb.session.local_device import LocalDeviceAPI

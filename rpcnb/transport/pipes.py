@@ -23,7 +23,6 @@ import os
 import select
 import socket
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from rpcnb.core.errors import ConnectionClosed, TransportError, TransportTimeout
@@ -39,7 +38,7 @@ CAPACITY = 256 * KIB
 """Bytes that a pipe is asked to hold; it is given less when its user has many."""
 LOOK = 0.5
 """Seconds between a waiting sender's looks whether its end was closed."""
-WAYS = Path("/proc/self/fd")
+WAYS = "/proc/self/fd"
 """Where a pipe can be opened again."""
 OFFER = "pipes"
 """What a server says at the end of the handshake when its worker will `consider` them."""
@@ -48,7 +47,11 @@ _YES, _NO = b"\1", b"\0"
 
 def are_possible(transport: Transport) -> bool:
     """Tell whether a server may offer pipes on a connection: one it accepted at a Unix socket."""
-    return WAYS.is_dir() and transport.local_address.startswith("unix://")
+    return _ways_are_known() and transport.local_address.startswith("unix://")
+
+
+def _ways_are_known() -> bool:
+    return os.path.isdir(WAYS)  # noqa: PTH112 -- importing `Path` takes a client 3 ms
 
 
 def propose(transport: Transport, timeout: float | None) -> Transport:
@@ -237,7 +240,7 @@ class PipeTransport(StreamTransport):
         self._closed = True
         end_line()  # wakes a sender
         with suppress(OSError, ValueError):  # nobody can be blocked where there is no room
-            again = os.open(WAYS / str(self._reader.fileno()), os.O_WRONLY | os.O_NONBLOCK)
+            again = os.open(f"{WAYS}/{self._reader.fileno()}", os.O_WRONLY | os.O_NONBLOCK)
             try:
                 os.write(again, b"\0")
             finally:
@@ -288,7 +291,7 @@ def _two_pipes(transport: Transport) -> tuple[tuple[int, int], tuple[int, int]]:
     OSError
         No descriptors are left, or the system or the connection does not do.
     """
-    if not WAYS.is_dir() or transport.peer_credentials() is None:
+    if not _ways_are_known() or transport.peer_credentials() is None:
         raise OSError
     reading, their_writing = os.pipe()
     try:

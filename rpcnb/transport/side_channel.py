@@ -14,13 +14,13 @@ import os
 import socket
 import struct
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import ConnectionClosed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 NAME = "memory.sock"
 """Of the socket's file."""
@@ -93,6 +93,8 @@ def connect(path: str, key: bytes) -> socket.socket | None:
     Path and key are what the server said. A hostile one must not have bytes of its choice written
     to other sockets of this user's: an agent of ssh, or a daemon that takes orders.
     """
+    from pathlib import Path  # when the first array is shared, not when a client is imported
+
     if Path(path).name != NAME or len(key) != KEY_NBYTES:
         return None
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -14,7 +14,6 @@ import os
 import socket
 import stat
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import AddressError, ConnectError, PermissionDenied, TransportTimeout
@@ -24,6 +23,7 @@ from rpcnb.transport.sockets import BACKLOG, SocketListener, SocketTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from rpcnb.transport.address import Address
     from rpcnb.transport.base import Credentials, Transport
@@ -55,6 +55,8 @@ class UnixBackend(Backend):
             raise
 
     def listen(self, address: Address) -> UnixListener:
+        from pathlib import Path  # here and below: a client does without, it takes 3 ms to import
+
         path = Path(address.path)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -92,6 +94,8 @@ class UnixListener(SocketListener):
     """Accepts connections at its socket file, which it removes at the end."""
 
     def __init__(self, sock: socket.socket) -> None:
+        from pathlib import Path
+
         super().__init__(sock)
         self._path = Path(os.fsdecode(sock.getsockname()))
         self._inode = _inode(self._path)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
 from dataclasses import (
     FrozenInstanceError,
     asdict,
+    dataclass,
     field,
     fields,
+    is_dataclass,
     make_dataclass,
     replace,
 )
@@ -128,6 +133,74 @@ def test_it_is_a_dataclass_to_those_who_ask() -> None:
     match place:
         case Place(host, port):
             assert (host, port) == ("a", 1)
+
+
+def test_who_asks_first_for_the_fields_finds_what_dataclasses_makes() -> None:
+    def described(decorate: Any) -> list[tuple[Any, ...]]:
+        @decorate
+        class Spot:
+            host: str
+            port: int = 9090
+            secret: str = field(default="s", repr=False)
+            tags: list[str] = field(default_factory=list)
+
+        assert is_dataclass(Spot)
+        return [(f.name, f.type, f.default, f.default_factory, f.repr) for f in fields(Spot)]
+
+    assert described(frozen) == described(dataclass(frozen=True, slots=True))
+
+
+def test_importing_compiles_nothing() -> None:
+    code = (
+        "import builtins; from rpcnb.core.frozen import frozen\n"
+        "compiled, run = [], builtins.exec\n"
+        "builtins.exec = lambda *args: (compiled.append(args[0]), run(*args))\n"
+        "made = [frozen(type(f'R{n}', (), {'__annotations__': {'a': int}}))(n) for n in range(20)]\n"
+        "assert not compiled, compiled\n"
+        "made[0].__replace__(a=5); assert compiled"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_threads_that_make_the_first_objects_at_once_make_the_same() -> None:
+    @frozen
+    class Spot:
+        host: str
+        port: int = 9090
+
+    def make() -> None:
+        barrier.wait(20)
+        made.extend(Spot("a", port=n) for n in range(3 * FEW))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    barrier, made = threading.Barrier(8), []
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+    finally:
+        sys.setswitchinterval(interval)
+    assert sorted(spot.port for spot in made) == sorted([*range(3 * FEW)] * 8)
+    assert {spot.host for spot in made} == {"a"}
+
+
+def test_copy_replace_is_there_for_versions_that_have_it() -> None:
+    assert Place("a", 1).__replace__(port=2) == Place("a", 2)
+
+
+def test_its_own_equality_leaves_it_a_hash() -> None:
+    @frozen
+    class Folded:  # noqa: PLW1641 -- that is what is asked here
+        name: str
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Folded) and self.name.lower() == other.name.lower()
+
+    assert Folded("A") == Folded("a")
+    assert hash(Folded("A")) == hash(Folded("A"))
 
 
 def test_objects_of_two_classes_are_never_equal() -> None:

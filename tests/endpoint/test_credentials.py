@@ -8,22 +8,18 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from rpcnb.core.errors import AddressError, AuthenticationError
-from rpcnb.core.roles import Role, grant_of
 from rpcnb.endpoint import credentials
 from rpcnb.endpoint.credentials import (
     ConnectionFile,
-    derived,
     find_token,
     fingerprint_in,
     is_running,
     keyid_of,
-    narrowed,
     new_token,
     place_of,
     read_connection_file,
@@ -32,7 +28,6 @@ from rpcnb.endpoint.credentials import (
     running_servers,
     runtime_folder,
     secret_of,
-    share_caveats,
     token_of,
     write_connection_file,
 )
@@ -219,31 +214,3 @@ def test_a_key_knows_its_name_and_shows_no_secret() -> None:
     assert (key, key.keyid.decode(), key.caveats) == (secret, keyid_of(secret), "")
     assert repr(key) == f"<Key {keyid_of(secret)}>"
     assert secret_of(token_of(secret)).keyid == key.keyid
-
-
-def test_a_link_can_be_narrowed_again_and_never_widened() -> None:
-    token = token_of(bytes(range(32)), "b" * 52)
-    reader = narrowed(token, "role=reader")
-    both = narrowed(reader, "functions=stats.*")
-    key = secret_of(both)
-    assert key.keyid == secret_of(token).keyid
-    assert key.caveats == "role=reader;functions=stats.*"
-    assert key == derived(secret_of(token), key.caveats)
-    assert fingerprint_in(both) == "b" * 52
-    assert key not in (secret_of(reader), secret_of(token))
-    # The holder of the narrower link goes on from there, and comes to another key than from before.
-    assert derived(key, "role=reader") != derived(secret_of(token), "role=reader")
-
-
-def test_a_link_of_a_server_without_a_certificate_has_an_empty_place_for_it() -> None:
-    link = narrowed(token_of(bytes(range(32))), "role=reader")
-    assert fingerprint_in(link) == ""
-    assert secret_of(link).caveats == "role=reader"
-
-
-def test_the_caveats_of_a_share_say_when_it_ends() -> None:
-    caveats = share_caveats("reader", "stats.*", 60.0)
-    assert grant_of(caveats).role is Role.READER
-    assert 50 < grant_of(caveats).expires - time.time() <= 60
-    with pytest.raises(ValueError, match="roles are"):
-        share_caveats("admin", "", 60.0)

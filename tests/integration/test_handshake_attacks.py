@@ -20,8 +20,9 @@ from itertools import permutations, product
 import pytest
 
 from rpcnb.core.errors import AuthenticationError, LocalProtocolError, RemoteProtocolError
-from rpcnb.endpoint.credentials import derived, keyid_of
+from rpcnb.endpoint.credentials import keyid_of
 from rpcnb.endpoint.serving.keyring import Keyring
+from rpcnb.endpoint.share_links import derived
 from rpcnb.testing.strategies import EXAMPLES
 from rpcnb.wire import messages as m
 from rpcnb.wire.client_handshake import ClientHandshake

@@ -12,8 +12,8 @@ import pytest
 
 from rpcnb.core.errors import ConnectError, SessionError, WorkerDied
 from rpcnb.endpoint.client.connect import open_session
-from rpcnb.endpoint.credentials import narrowed
 from rpcnb.endpoint.serving.server import Server
+from rpcnb.endpoint.share_links import narrowed
 from rpcnb.remote.client import Remote
 from rpcnb.session.functions import FunctionRegistry
 

@@ -21,9 +21,9 @@ from rpcnb.core.values import (
     TypeCode,
 )
 from rpcnb.endpoint.client.connect import open_session
-from rpcnb.endpoint.credentials import narrowed
 from rpcnb.endpoint.serving.gate import BUILTINS, CELLS, MESSAGES
 from rpcnb.endpoint.serving.server import Server
+from rpcnb.endpoint.share_links import narrowed
 from rpcnb.session.builtins import ELSEWHERE, session_functions
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import signal
 from contextlib import suppress
 from dataclasses import field
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rpcnb.core.deadline import Deadline
@@ -104,7 +103,7 @@ def parse_url(text: str) -> Target:
     """
     text, _, token = text.strip().partition("#")
     if text.endswith(".json") and "://" not in text:
-        info = read_connection_file(Path(text).expanduser())
+        info = read_connection_file(os.path.expanduser(text))  # noqa: PTH111 -- see there
         return Target("rpcnb", info.url, "", info.token, info.shortcut)
     if text in ("local", "local:"):
         return Target("local")
@@ -417,6 +416,8 @@ def what_became(ending: dict[str, int], name: str, reason: str) -> Exception:
 
 def signal_name(number: int) -> str:
     """Return ``SIGSEGV (11)`` and the like."""
+    import signal
+
     try:
         return f"{signal.Signals(number).name} ({number})"
     except ValueError:

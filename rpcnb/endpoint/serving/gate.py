@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from rpcnb.core.errors import PermissionDenied, describe_exception
 from rpcnb.core.roles import Grant, Role
+from rpcnb.core.values import RESERVED
 from rpcnb.endpoint.serving.dispatch import Dispatcher
 from rpcnb.session.base import CallStatus
-from rpcnb.session.functions import RESERVED
 from rpcnb.wire.messages import (
     CallFunc,
     CopyFromRemote,

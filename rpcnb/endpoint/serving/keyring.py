@@ -6,7 +6,8 @@ import threading
 from os import urandom  # what `secrets` takes, which imports `random`: 35 pages of each fork's
 
 from rpcnb.core.roles import grant_of
-from rpcnb.endpoint.credentials import SECRET_NBYTES, derived, keyid_of
+from rpcnb.endpoint.credentials import SECRET_NBYTES, keyid_of
+from rpcnb.endpoint.share_links import derived
 
 NO_KEYID = bytes(8)
 """Sent by a client that was given a secret without its name."""

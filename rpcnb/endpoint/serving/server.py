@@ -25,11 +25,9 @@ from rpcnb.endpoint.credentials import (
     ConnectionFile,
     Key,
     fingerprint_of,
-    narrowed,
     new_token,
     read_connection_file,
     secret_of,
-    share_caveats,
     shortcut_url,
     token_of,
     write_connection_file,
@@ -41,6 +39,7 @@ from rpcnb.endpoint.serving.estate import Estate, EstateFile, clear_away, find_e
 from rpcnb.endpoint.serving.keyring import Keyring
 from rpcnb.endpoint.serving.staff import ProcessStaff, Staff, ThreadStaff
 from rpcnb.endpoint.serving.worker import GRACE, LEASE, Crew, Service, serve_on_thread
+from rpcnb.endpoint.share_links import narrowed, share_caveats
 from rpcnb.session.backend import backend_module
 from rpcnb.session.functions import REGISTRY, FunctionRegistry
 from rpcnb.session.processes import parent_group

@@ -11,9 +11,10 @@ import pytest
 
 from rpcnb.core.errors import AuthenticationError, PermissionDenied
 from rpcnb.endpoint.client.connect import open_session
-from rpcnb.endpoint.credentials import narrowed, new_token, secret_of
+from rpcnb.endpoint.credentials import new_token, secret_of
 from rpcnb.endpoint.serving.audit import KEPT, LONGEST_TEXT, MOST_REFUSALS, AuditLog, Notes
 from rpcnb.endpoint.serving.server import Server
+from rpcnb.endpoint.share_links import narrowed
 from rpcnb.session.functions import FunctionRegistry
 
 

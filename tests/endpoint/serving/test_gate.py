@@ -15,7 +15,7 @@ from rpcnb.core.errors import PermissionDenied, RpcnbError
 from rpcnb.core.roles import Grant, Role
 from rpcnb.core.values import ArrayRef, FunctionRef, Handle
 from rpcnb.endpoint.client.connect import open_session
-from rpcnb.endpoint.credentials import derived, narrowed, secret_of, token_of
+from rpcnb.endpoint.credentials import secret_of, token_of
 from rpcnb.endpoint.serving.gate import (
     BUILTINS,
     CELLS,
@@ -25,6 +25,7 @@ from rpcnb.endpoint.serving.gate import (
     needed_role,
 )
 from rpcnb.endpoint.serving.server import Server
+from rpcnb.endpoint.share_links import derived, narrowed
 from rpcnb.session.base import CallStatus, raise_or_return
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.session.local import LocalSession

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from rpcnb.endpoint.credentials import derived, keyid_of
+from rpcnb.endpoint.credentials import keyid_of
 from rpcnb.endpoint.serving.keyring import NO_KEYID, Keyring, may_still_connect
+from rpcnb.endpoint.share_links import derived
 
 SECRET, ADMIN = bytes(range(32)), bytes(range(32, 64))
 

@@ -11,11 +11,11 @@ import pytest
 from rpcnb.core.errors import PermissionDenied
 from rpcnb.endpoint.client.connect import open_session
 from rpcnb.endpoint.client.socket_session import SocketSession
-from rpcnb.endpoint.credentials import share_caveats
 from rpcnb.endpoint.serving.server import Server
 from rpcnb.endpoint.serving.stage import Stage
 from rpcnb.endpoint.serving.ticket import Ticket
 from rpcnb.endpoint.serving.worker import Service, serve
+from rpcnb.endpoint.share_links import share_caveats
 from rpcnb.session.functions import FunctionRegistry
 from rpcnb.transport.memory import memory_pair
 from rpcnb.wire.handshake import Agreement, Intent
