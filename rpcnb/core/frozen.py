@@ -48,24 +48,25 @@ def frozen(cls: type[T]) -> type[T]:
         return hash(values(self))
 
     shared = (__init__, __eq__, __hash__, __repr__, __setattr__, __delattr__, __replace__)
-    own = {name: thing for name, thing in vars(cls).items() if name not in _LEFT_OUT}
+    made = _with_slots(cls, names, {function.__name__: function for function in shared})
+    _incomplete[made] = defaults
+    return made
+
+
+def _with_slots(cls: type[T], names: tuple[str, ...], shared: dict[str, Any]) -> type[T]:
+    """Return another class, since slots are given when it is made; what `cls` has itself comes first."""
+    own = {name: thing for name, thing in vars(cls).items() if name not in {*names, *_LEFT_OUT}}
     if own.get("__hash__") is None:  # what Python says of a class with its own ``__eq__``
         own.pop("__hash__", None)
+    known = {
+        "__slots__": names,
+        "__match_args__": names,
+        "__qualname__": cls.__qualname__,
+        "__dataclass_fields__": _Unknown(),
+    }
     kind: Any = type(cls)
-    made = kind(  # another class: slots are given when it is made
-        cls.__name__,
-        cls.__bases__,
-        {function.__name__: function for function in shared}  # its own come first
-        | {name: thing for name, thing in own.items() if name not in defaults}
-        | {
-            "__slots__": names,
-            "__match_args__": names,
-            "__qualname__": cls.__qualname__,
-            "__dataclass_fields__": _Unknown(),
-        },
-    )
-    _incomplete[made] = defaults
-    return made  # type: ignore[no-any-return] # to its users it is the same
+    made: type[T] = kind(cls.__name__, cls.__bases__, shared | own | known)
+    return made
 
 
 _LEFT_OUT = {"__dict__", "__weakref__"}
@@ -75,9 +76,12 @@ _LEFT_OUT = {"__dict__", "__weakref__"}
 class _Unknown:
     """Stands where `dataclasses` looks for the fields of a class, until it does."""
 
-    def __get__(self, made: object, cls: Any) -> dict[str, Field[Any]]:
-        _complete(cls)
-        known: dict[str, Field[Any]] = cls.__dataclass_fields__
+    def __set_name__(self, owner: Any, name: str) -> None:
+        self._owner = owner
+
+    def __get__(self, made: object, cls: type) -> dict[str, Field[Any]]:
+        _complete(self._owner)
+        known: dict[str, Field[Any]] = self._owner.__dataclass_fields__
         return known
 
 

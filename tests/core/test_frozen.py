@@ -150,6 +150,19 @@ def test_who_asks_first_for_the_fields_finds_what_dataclasses_makes() -> None:
     assert described(frozen) == described(dataclass(frozen=True, slots=True))
 
 
+def test_a_subclass_that_asks_first_finds_the_fields_as_well() -> None:
+    @frozen
+    class Spot:
+        host: str
+
+    class Marked(Spot):
+        pass
+
+    assert (
+        [each.name for each in fields(Marked)] == [each.name for each in fields(Spot)] == ["host"]
+    )
+
+
 def test_importing_compiles_nothing() -> None:
     code = (
         "import builtins; from rpcnb.core.frozen import frozen\n"
